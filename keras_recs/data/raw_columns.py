@@ -1,0 +1,176 @@
+"""Columns in memory to the raw values that a schema describes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from keras_recs.schema import MISSING_ID, Column, Schema
+
+
+@dataclasses.dataclass(frozen=True)
+class RawColumn:
+    """One column: flat values, and for a list column where each row's end."""
+
+    values: np.ndarray
+    row_splits: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.values if self.row_splits is None else self.row_splits[1:])
+
+    def tensor(self, start: int, stop: int):
+        """Rows `start … stop − 1` as a tensor, ragged for a list column."""
+        import tensorflow as tf
+
+        if self.row_splits is None:
+            return tf.constant(self.values[start:stop])
+        splits = self.row_splits[start : min(stop, len(self)) + 1]
+        values = tf.constant(self.values[splits[0] : splits[-1]])
+        return tf.RaggedTensor.from_row_splits(values, splits - splits[0])
+
+
+def raw_columns(
+    data: Any, schema: Schema, *, features_only: bool = False
+) -> dict[str, RawColumn]:
+    """The columns of a schema from a dict of arrays or a `DataFrame`.
+
+    Raises:
+        ValueError: for a missing column, columns of different lengths, or a value of
+            the wrong type; the column is named.
+    """
+    features = {feature.name for feature in schema.raw_features}
+    columns = {}
+    for name, column in schema.columns.items():
+        if features_only and name not in features:
+            continue
+        if name not in data:
+            raise ValueError(
+                f"`data` lacks column '{name}' of the schema. Received: "
+                f"{[str(key) for key in data]}"
+            )
+        columns[name] = _raw_column(_array(data[name]), column)
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"All columns of `data` must have as many rows. Received: {lengths}"
+        )
+    return columns
+
+
+def _array(values: Any) -> Any:
+    """Values as a NumPy array, or as a list where a row is a list itself."""
+    if hasattr(values, "to_numpy"):
+        return values.to_numpy()
+    return values
+
+
+def _raw_column(values: Any, column: Column) -> RawColumn:
+    if not column.is_list:
+        return RawColumn(_scalars(values, column))
+    flat: list[Any] = []
+    splits = [0]
+    for row in values:
+        if isinstance(row, bytes):
+            row = row.decode("utf-8")
+        if isinstance(row, str):
+            row = row.split(column.separator) if row else ()
+        elif row is None or isinstance(row, float):  # NaN: a missing list
+            row = ()
+        flat.extend(item for item in row if not _is_missing(item))
+        splits.append(len(flat))
+    scalars = _scalars(flat, column)
+    return RawColumn(scalars, np.asarray(splits, "int64"))
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or (isinstance(value, (str, bytes)) and not value):
+        return True
+    # pandas.NA is neither equal to itself nor a truth value.
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and math.isnan(value)
+
+
+def _scalars(values: Any, column: Column) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(
+            f"Column '{column.name}' must have one value a row. Received an array of "
+            f"shape {array.shape}"
+        )
+    if column.dtype == "string":
+        result = _strings(array)
+    elif column.dtype == "int64":
+        result = _integers(array, column)
+    else:
+        result = _floats(array, column)
+    if column.required:
+        missing = result != result
+        if column.dtype == "string":
+            missing = result == b""
+        if missing.any():
+            raise ValueError(
+                f"Column '{column.name}' must have a value in every row. Received none "
+                f"in row {int(np.argmax(missing))}."
+            )
+    return result
+
+
+def _strings(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind in "iu":
+        return array.astype("S")
+    if array.dtype.kind == "S":
+        return array.astype(object)
+    return np.asarray([_as_bytes(value) for value in array.tolist()], object)
+
+
+def _as_bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if _is_missing(value):
+        return b""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas makes floats of integers beside a missing one
+    return str(value).encode("utf-8")
+
+
+def _integers(array: np.ndarray, column: Column) -> np.ndarray:
+    if array.dtype.kind in "iub":
+        return array.astype("int64")
+    result = np.full(array.shape, MISSING_ID, "int64")
+    for row, value in enumerate(array.tolist()):
+        if _is_missing(value):
+            continue
+        try:
+            result[row] = int(value)
+            wrong = isinstance(value, float) and value != result[row]
+        except (ValueError, TypeError, OverflowError):
+            wrong = True
+        if wrong:
+            raise ValueError(
+                f"Column '{column.name}' must hold integer ids. Received: {value!r} in "
+                f"row {row}"
+            )
+    return result
+
+
+def _floats(array: np.ndarray, column: Column) -> np.ndarray:
+    if array.dtype.kind in "iubf":
+        return array.astype("float32")
+    result = np.full(array.shape, np.nan, "float32")
+    for row, value in enumerate(array.tolist()):
+        if _is_missing(value):
+            continue
+        try:
+            result[row] = float(value)
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"Column '{column.name}' must hold numbers. Received: {value!r} in row "
+                f"{row}"
+            )
+    return result

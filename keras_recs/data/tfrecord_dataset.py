@@ -1,0 +1,202 @@
+"""TFRecords to batches for `model.fit`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Sequence
+
+from keras_recs.data.parse_examples import parse_examples
+from keras_recs.data.tfrecord_files import (
+    TFRecordFile,
+    count_records,
+    find_damage,
+    list_files,
+)
+from keras_recs.data.training_batch import training_batch
+from keras_recs.schema import Schema
+
+_BLOCK = 128  # records that travel together from a file
+_SHUFFLE_BATCHES = 16
+
+
+def tfrecord_dataset(
+    files: str | os.PathLike | Sequence[str | os.PathLike],
+    schema: Schema,
+    batch_size: int,
+    *,
+    shuffle: bool = True,
+    seed: int = 0,
+    shuffle_buffer: int | None = None,
+    drop_remainder: bool = False,
+    on_damage: str = "fail",
+    num_workers: int = 1,
+    worker_index: int = 0,
+    with_group: bool = False,
+):
+    """Reads, shuffles, parses and preprocesses TFRecords in batches.
+
+    Args:
+        files: path, glob or list of them, as `pipelines.prepare` writes them. `.gz`
+            is decompressed.
+        schema: a fitted `keras_recs.Schema`.
+        batch_size: int. Examples a batch.
+        shuffle: bool. Another order in each epoch: of the files, and in a buffer of
+            records. `False` keeps the order of the files. Defaults to `True`.
+        seed: int. Seed of the order. Defaults to `0`.
+        shuffle_buffer: int. Records in the buffer. Defaults to 16 batches.
+        drop_remainder: bool. Leave out the last, smaller batch. Defaults to `False`.
+        on_damage: `"fail"`: a damaged record raises when it is reached and names the
+            file and the offset. `"skip_file"`: all files are read once with their
+            checksums before training, damaged ones are left out, counted and logged as
+            a warning. Defaults to `"fail"`.
+        num_workers: int. Workers that share the data. Each takes its own files or,
+            where there are fewer files than workers, its own records. Defaults to `1`.
+        worker_index: int. Which of them this is. Defaults to `0`.
+        with_group: bool. Yield the schema's group key (strings `(B,)`) as a fourth
+            element, for `keras_recs.evaluation`. Defaults to `False`.
+
+    Returns:
+        `tf.data.Dataset` with known cardinality of `(inputs, labels, weights)`: inputs
+        as `SchemaPreprocessor` makes them, labels a dict of float32 `(B, 1)`, weights a
+        dict of float32 `(B,)`, left out where no label has a weight.
+
+    Raises:
+        ValueError: for a schema that is not fitted, no files, a cut-off file, or
+            arguments out of range.
+        tf.errors.InvalidArgumentError: while reading, for a damaged record.
+    """
+    import tensorflow as tf
+
+    schema.check_fitted("tfrecord_dataset")
+    _check_arguments(batch_size, on_damage, num_workers, worker_index)
+    paths = list_files(files)
+    if on_damage == "skip_file":
+        paths = _healthy(paths)
+    counted = [count_records(path) for path in paths]
+    by_file = num_workers > 1 and len(counted) >= num_workers
+    if by_file:
+        counted = _own_files(counted, num_workers, worker_index)
+    num_records = sum(file.num_records for file in counted)
+
+    cycle = min(len(counted), 8)
+    dataset = tf.data.Dataset.from_tensor_slices(
+        (
+            [file.path for file in counted],
+            [file.compression for file in counted],
+            tf.constant([file.num_records for file in counted], tf.int64),
+        )
+    )
+    if shuffle:
+        dataset = dataset.shuffle(len(counted), seed=seed)
+        dataset = dataset.interleave(
+            _read_file, cycle_length=cycle, num_parallel_calls=2, deterministic=True
+        )
+    else:
+        dataset = dataset.flat_map(_read_file)
+    dataset = dataset.unbatch()
+    if num_workers > 1 and not by_file:
+        dataset = dataset.shard(num_workers, worker_index)
+        num_records = len(range(worker_index, num_records, num_workers))
+    if shuffle:
+        buffer = shuffle_buffer or _SHUFFLE_BATCHES * batch_size
+        dataset = dataset.shuffle(min(buffer, max(num_records, 1)), seed=seed)
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+
+    to_batch = training_batch(schema, with_group=with_group)
+    dataset = dataset.map(
+        lambda records: to_batch(parse_examples(records, schema, features_only=False)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    round_up = math.floor if drop_remainder else math.ceil
+    steps = round_up(num_records / batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.prefetch(4)
+
+
+def _read_file(path, compression, num_records):
+    """Blocks of the records of one file; fails where it is damaged.
+
+    `TFRecordDataset` itself names the offset but not the file. Here a damaged record
+    ends the stream, and the count that then falls short raises with both.
+    """
+    import tensorflow as tf
+
+    records = tf.data.TFRecordDataset(path, compression, buffer_size=1 << 20)
+    blocks = records.ignore_errors(log_warning=False).batch(_BLOCK)
+    end = tf.data.Dataset.from_tensors(tf.constant([], tf.string))
+
+    def count(state, block):
+        seen, offset = state
+        is_end = tf.equal(tf.size(block), 0)
+        check = tf.Assert(
+            tf.logical_or(tf.logical_not(is_end), tf.equal(seen, num_records)),
+            [
+                "Damaged TFRecord file",
+                path,
+                "at byte",
+                offset,
+                "after record",
+                seen,
+                "of",
+                num_records,
+                "- write it again, or leave it out with on_damage='skip_file'",
+            ],
+        )
+        with tf.control_dependencies([check]):
+            seen += tf.size(block, tf.int64)
+        offset += tf.reduce_sum(tf.cast(tf.strings.length(block) + 16, tf.int64))
+        return (seen, offset), block
+
+    zero = tf.constant(0, tf.int64)
+    return blocks.concatenate(end).scan((zero, zero), count)
+
+
+def _check_arguments(batch_size, on_damage, num_workers, worker_index):
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(
+            "`batch_size` must be a positive integer. Received: "
+            f"batch_size={batch_size!r}"
+        )
+    if on_damage not in ("fail", "skip_file"):
+        raise ValueError(
+            "`on_damage` must be 'fail' or 'skip_file'. Received: "
+            f"on_damage={on_damage!r}"
+        )
+    if not 0 <= worker_index < num_workers:
+        raise ValueError(
+            "`worker_index` must be at least 0 and below `num_workers`. Received: "
+            f"worker_index={worker_index}, num_workers={num_workers}"
+        )
+
+
+def _healthy(paths: list[str]) -> list[str]:
+    healthy = []
+    for path in paths:
+        damage = find_damage(path)
+        if damage is None:
+            healthy.append(path)
+        else:
+            logging.warning("Skipped a damaged file. %s", damage)
+    skipped = len(paths) - len(healthy)
+    if skipped:
+        logging.warning("%d of %d TFRecord files are skipped.", skipped, len(paths))
+    if not healthy:
+        raise ValueError(f"All {len(paths)} TFRecord files are damaged.")
+    return healthy
+
+
+def _own_files(
+    files: list[TFRecordFile], num_workers: int, worker_index: int
+) -> list[TFRecordFile]:
+    """The files of a worker, so that all workers have about as many records."""
+    loads = [0] * num_workers
+    own = []
+    for file in sorted(files, key=lambda f: (-f.num_records, f.path)):
+        worker = loads.index(min(loads))
+        loads[worker] += file.num_records
+        if worker == worker_index:
+            own.append(file)
+    return sorted(own, key=lambda f: f.path)

@@ -1,0 +1,130 @@
+"""Which TFRecord files there are, how many records each holds, and their health."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import json
+import mmap
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+_HEADER = struct.Struct("<Q")
+_RECORD_OVERHEAD = 16  # length, its checksum, the data's checksum
+
+
+@dataclasses.dataclass(frozen=True)
+class TFRecordFile:
+    """A TFRecord file and the number of records in it."""
+
+    path: str
+    num_records: int
+
+    @property
+    def compression(self) -> str:
+        """As `tf.data.TFRecordDataset` takes it."""
+        return "GZIP" if self.path.endswith(".gz") else ""
+
+
+def list_files(files: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
+    """Paths that a path, a glob, or a list of them stand for, sorted.
+
+    Raises:
+        ValueError: if a pattern matches nothing.
+    """
+    patterns = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    paths: list[str] = []
+    for pattern in patterns:
+        found = sorted(glob.glob(os.fspath(pattern)))
+        found = [path for path in found if os.path.isfile(path)]
+        if not found:
+            raise ValueError(
+                "`files` must be existing TFRecord files or patterns of them. "
+                f"Received: '{os.fspath(pattern)}', which matches no file. "
+                "`python -m pipelines.prepare` writes <output>/train-*.tfrecord."
+            )
+        paths += found
+    return list(dict.fromkeys(paths))
+
+
+def count_records(path: str) -> TFRecordFile:
+    """Counts the records of a file.
+
+    A manifest beside the file that still fits its size is believed; else the record
+    lengths are walked, which reads no data.
+
+    Raises:
+        ValueError: for a file that is cut off or whose lengths do not add up; the file
+            and the offset are named.
+    """
+    known = _count_of_manifest(path)
+    if known is not None:
+        return TFRecordFile(path, known)
+    if path.endswith(".gz"):
+        return TFRecordFile(path, _count_compressed(path))
+    size = os.path.getsize(path)
+    count = position = 0
+    if size:
+        with open(path, "rb") as file:
+            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            with view:
+                unpack = _HEADER.unpack_from
+                while position + 8 <= size:
+                    following = position + unpack(view, position)[0] + _RECORD_OVERHEAD
+                    if following > size:
+                        break
+                    position = following
+                    count += 1
+    if position != size:
+        raise ValueError(
+            f"Damaged TFRecord file '{path}': the record at byte {position} "
+            f"(number {count}) is cut off; the file has {size} bytes. Write it again, or "
+            'leave it out with `on_damage="skip_file"`.'
+        )
+    return TFRecordFile(path, count)
+
+
+def find_damage(path: str) -> str | None:
+    """Reads a whole file with its checksums; says what is wrong, or `None`."""
+    import tensorflow as tf
+
+    try:
+        count_records(path)
+        data = tf.data.TFRecordDataset(path, TFRecordFile(path, 0).compression, 1 << 20)
+        for _ in data.batch(4096):
+            pass
+    except ValueError as error:
+        return str(error)
+    except tf.errors.OpError as error:
+        return f"'{path}': {error.message.split('}} ')[-1]}"
+    return None
+
+
+def _count_of_manifest(path: str) -> int | None:
+    manifest = Path(path).parent / "manifest.json"
+    try:
+        files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        entry = files[os.path.basename(path)]
+        same = entry["bytes"] == os.path.getsize(path)
+        return int(entry["rows"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no manifest, or one of something else
+
+
+def _count_compressed(path: str) -> int:
+    import tensorflow as tf
+
+    data = tf.data.TFRecordDataset(path, "GZIP", 1 << 20).batch(4096)
+    count = 0
+    try:
+        for batch in data:
+            count += int(batch.shape[0])
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"Damaged TFRecord file '{path}' after about record {count}: "
+            f"{error.message.split('}} ')[-1]}. Write it again, or leave it out with "
+            '`on_damage="skip_file"`.'
+        ) from error
+    return count

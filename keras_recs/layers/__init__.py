@@ -1,0 +1,21 @@
+"""Keras layers of recommenders."""
+
+from keras_recs.layers.embedding.feature_embedding import FeatureEmbedding
+from keras_recs.layers.embedding.numeric_embedding import NumericEmbedding
+from keras_recs.layers.embedding.table_config import TableConfig
+from keras_recs.layers.interaction.dot_interaction import DotInteraction
+from keras_recs.layers.interaction.fm_interaction import FMInteraction
+from keras_recs.layers.interaction.linear_term import LinearTerm
+from keras_recs.layers.mlp import MLP
+from keras_recs.layers.prediction_heads import PredictionHeads
+
+__all__ = [
+    "MLP",
+    "DotInteraction",
+    "FMInteraction",
+    "FeatureEmbedding",
+    "LinearTerm",
+    "NumericEmbedding",
+    "PredictionHeads",
+    "TableConfig",
+]

@@ -1,0 +1,1 @@
+"""Embedding tables and what looks rows up in them."""

@@ -1,0 +1,117 @@
+"""The first-order term of wide and factorization models."""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from keras_recs.layers.embedding.feature_embedding import FeatureEmbedding
+from keras_recs.layers.embedding.table_config import TableConfig
+from keras_recs.register import register
+
+
+@register
+class LinearTerm(keras.layers.Layer):
+    """Σ of one scalar weight per feature value, plus w·x of the numbers, plus a bias.
+
+    Args:
+        tables: list of `TableConfig`; their `embedding_dim` is taken as `units`.
+        features: dict of feature name to table name.
+        combiners: dict of feature name to combiner, as `FeatureEmbedding` takes it.
+            Defaults to `None`.
+        units: int. Outputs, one a label. Defaults to `1`.
+        num_shards: int. As in `FeatureEmbedding`. Defaults to `1`.
+        kernel_regularizer: Keras regularizer of all weights but the bias. Defaults to
+            `None`.
+
+    Call arguments:
+        inputs: dict of feature name to int rows, `(B,)` or `(B, L)`.
+        numbers: `(B, N)` or `None`.
+
+    Output shape: `(B, units)`.
+
+    Example:
+    >>> layer = keras_recs.layers.LinearTerm(
+    ...     [keras_recs.layers.TableConfig("item", 10, 1)], {"item": "item"}
+    ... )
+    >>> tuple(layer({"item": np.ones((2,), "int32")}).shape)
+    (2, 1)
+
+    Reference: [Cheng et al., 2016](https://arxiv.org/abs/1606.07792)
+    """
+
+    def __init__(
+        self,
+        tables,
+        features,
+        combiners=None,
+        units=1,
+        num_shards=1,
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.tables = tuple(
+            TableConfig(**table) if isinstance(table, dict) else table
+            for table in tables
+        )
+        self.features = dict(features)
+        self.combiners = dict(combiners or {})
+        self.units = units
+        self.num_shards = num_shards
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, inputs_shape, numbers_shape=None):
+        """Creates the weights."""
+        self.weight_of_value = None
+        if self.features:
+            self.weight_of_value = FeatureEmbedding(
+                [dataclasses.replace(t, embedding_dim=self.units) for t in self.tables],
+                self.features,
+                self.combiners,
+                self.num_shards,
+                embeddings_initializer="zeros",
+                embeddings_regularizer=self.kernel_regularizer,
+                dtype=self.dtype_policy,
+                name="weight_of_value",
+            )
+            self.weight_of_value.build(inputs_shape)
+        self.kernel = None
+        if numbers_shape is not None:
+            self.kernel = self.add_weight(
+                name="kernel",
+                shape=(numbers_shape[-1], self.units),
+                initializer="zeros",
+                regularizer=self.kernel_regularizer,
+            )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.units,), initializer="zeros"
+        )
+        self.built = True
+
+    def call(self, inputs, numbers=None):
+        """Returns the linear logits."""
+        logits = self.bias
+        if self.weight_of_value is not None:
+            weights = self.weight_of_value(inputs)  # (B, F, units)
+            logits = ops.sum(weights, axis=1) + logits  # (B, units)
+        if numbers is not None:
+            logits = ops.matmul(numbers, self.kernel) + logits  # (B, units)
+        return logits
+
+    def compute_output_shape(self, inputs_shape, numbers_shape=None):
+        """`(B, units)`."""
+        shape = numbers_shape or next(iter(inputs_shape.values()))
+        return (shape[0], self.units)
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "tables": [dataclasses.asdict(table) for table in self.tables],
+            "features": self.features,
+            "combiners": self.combiners,
+            "units": self.units,
+            "num_shards": self.num_shards,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+        return {**super().get_config(), **config}

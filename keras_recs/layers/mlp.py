@@ -1,0 +1,122 @@
+"""A stack of dense layers."""
+
+import keras
+
+from keras_recs.register import register
+
+
+@register
+class MLP(keras.layers.Layer):
+    """Dense layers, each with optional batch normalization, activation and dropout.
+
+    Args:
+        hidden_units: ints. Width of each layer.
+        activation: Keras activation of every layer. Defaults to `"relu"`.
+        batch_norm: bool. Normalize before the activation. Defaults to `False`.
+        dropout: float. Rate after the activation. Defaults to `0.0`.
+        kernel_regularizer: Keras regularizer. Defaults to `None`.
+        seed: int. Seed of the dropout. Defaults to `None`.
+
+    Input shape: `(B, …, N)`.
+    Output shape: `(B, …, hidden_units[-1])`.
+
+    Raises:
+        ValueError: if `hidden_units` is empty or holds a size that is not positive.
+
+    Example:
+    >>> tuple(keras_recs.layers.MLP((8, 4))(np.ones((2, 3))).shape)
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        hidden_units,
+        activation="relu",
+        batch_norm=False,
+        dropout=0.0,
+        kernel_regularizer=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_units = tuple(hidden_units)
+        if not self.hidden_units or min(self.hidden_units) < 1:
+            raise ValueError(
+                "`hidden_units` must be one or more positive integers. Received: "
+                f"hidden_units={hidden_units!r}"
+            )
+        self.activation = keras.activations.get(activation)
+        self.batch_norm = batch_norm
+        self.dropout = dropout
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.seed = seed
+
+    def build(self, input_shape):
+        """Creates the dense layers."""
+        self.blocks = []
+        shape = tuple(input_shape)
+        policy = self.dtype_policy
+        for i, units in enumerate(self.hidden_units):
+            block = [
+                keras.layers.Dense(
+                    units,
+                    kernel_initializer=(
+                        "he_normal"
+                        if self.activation is keras.activations.relu
+                        else "glorot_uniform"
+                    ),
+                    kernel_regularizer=self.kernel_regularizer,
+                    dtype=policy,
+                    name=f"dense_{i}",
+                )
+            ]
+            if self.batch_norm:
+                block.append(
+                    keras.layers.BatchNormalization(dtype=policy, name=f"norm_{i}")
+                )
+            block.append(
+                keras.layers.Activation(
+                    self.activation, dtype=policy, name=f"activation_{i}"
+                )
+            )
+            if self.dropout:
+                seed = None if self.seed is None else self.seed + i
+                block.append(
+                    keras.layers.Dropout(
+                        self.dropout, seed=seed, dtype=policy, name=f"dropout_{i}"
+                    )
+                )
+            for layer in block:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+            self.blocks.append(block)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Returns the last layer's output."""
+        x = inputs
+        for block in self.blocks:
+            for layer in block:
+                if isinstance(
+                    layer, (keras.layers.BatchNormalization, keras.layers.Dropout)
+                ):
+                    x = layer(x, training=training)
+                else:
+                    x = layer(x)
+        return x  # (B, …, H)
+
+    def compute_output_shape(self, input_shape):
+        """`(B, …, hidden_units[-1])`."""
+        return (*input_shape[:-1], self.hidden_units[-1])
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "hidden_units": self.hidden_units,
+            "activation": keras.activations.serialize(self.activation),
+            "batch_norm": self.batch_norm,
+            "dropout": self.dropout,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "seed": self.seed,
+        }
+        return {**super().get_config(), **config}

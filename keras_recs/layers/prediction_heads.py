@@ -1,0 +1,103 @@
+"""One output a label."""
+
+import keras
+from keras import ops
+
+from keras_recs.register import register
+
+TASKS = ("binary", "regression")
+
+
+@register
+class PredictionHeads(keras.layers.Layer):
+    """A probability for each binary label, a value for each regression label.
+
+    The towers are concatenated and read by one dense unit a label; logits that a model
+    computes itself (a linear or factorization-machine term) are added as they are. The
+    layer works in float32 whatever the global policy: near 0 and 1 half precision
+    cannot tell probabilities apart.
+
+    Args:
+        tasks: dict of label name to `"binary"` (sigmoid) or `"regression"` (linear), as
+            `schema.tasks` gives it.
+        kernel_regularizer: Keras regularizer. Defaults to `None`.
+
+    Call arguments:
+        inputs: list of towers `(B, H)`; may be empty where there are `logits`.
+        logits: list of `(B, 1)` or `(B, K)` tensors for K labels. Defaults to `None`.
+
+    Output: dict of label name to float32 `(B, 1)`.
+
+    Raises:
+        ValueError: for no label, an unknown task, or neither towers nor logits.
+
+    Example:
+    >>> heads = keras_recs.layers.PredictionHeads({"click": "binary"})
+    >>> tuple(heads([np.ones((2, 3))])["click"].shape)
+    (2, 1)
+    """
+
+    def __init__(self, tasks, kernel_regularizer=None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.tasks = dict(tasks)
+        if not self.tasks:
+            raise ValueError(
+                "`tasks` must name at least one label: give the Schema a Label. "
+                "Received: tasks={}"
+            )
+        for label, task in self.tasks.items():
+            if task not in TASKS:
+                raise ValueError(
+                    f"Label '{label}': its task must be one of {TASKS}. Received: "
+                    f"{task!r}"
+                )
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, inputs_shape=None, logits_shape=None):
+        """Creates the dense unit of each label."""
+        if not inputs_shape and not logits_shape:
+            raise ValueError(
+                f"Layer '{self.name}' needs towers or logits. Received neither."
+            )
+        self.dense = None
+        if inputs_shape:
+            width = sum(shape[-1] for shape in inputs_shape)
+            self.dense = keras.layers.Dense(
+                len(self.tasks),
+                kernel_regularizer=self.kernel_regularizer,
+                dtype=self.dtype_policy,
+                name="dense",
+            )
+            self.dense.build((None, width))
+        self.built = True
+
+    def call(self, inputs, logits=None):
+        """Returns the prediction of each label."""
+        terms = list(logits or [])
+        if self.dense is not None:
+            tower = inputs[0] if len(inputs) == 1 else ops.concatenate(inputs, axis=-1)
+            terms.append(self.dense(tower))  # (B, K)
+        total = sum(terms[1:], terms[0])
+        total = ops.cast(total, "float32")
+        outputs = {}
+        for k, (label, task) in enumerate(self.tasks.items()):
+            last = total.shape[-1]
+            value = total if last == 1 else total[:, k : k + 1]  # (B, 1)
+            outputs[label] = ops.sigmoid(value) if task == "binary" else value
+        return outputs
+
+    def compute_output_spec(self, inputs, logits=None):
+        """Float32 `(B, 1)` for each label."""
+        batch = (list(inputs) + list(logits or []))[0].shape[0]
+        return {
+            label: keras.KerasTensor((batch, 1), "float32") for label in self.tasks
+        }
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "tasks": self.tasks,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+        return {**super().get_config(), **config}

@@ -1,0 +1,78 @@
+"""The Keras inputs of a schema."""
+
+import keras
+from keras import ops
+
+from keras_recs.layers.embedding.table_config import TableConfig
+from keras_recs.schema import MultiValuedFeature, NumericFeature, SequenceFeature
+
+
+def build_inputs(schema):
+    """Makes one Keras input a feature, crosses included.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+
+    Returns:
+        dict of feature name to a symbolic tensor: float32 `(B,)` for numbers, int32
+        `(B,)` for single-valued, `(B, L)` for multi-valued and `(B, T)` for sequence
+        features.
+
+    Raises:
+        ValueError: for a schema that is not fitted.
+    """
+    schema.check_fitted("A model")
+    inputs = {}
+    numbers = {feature.name for feature in schema.numeric_features}
+    for feature in schema.features:
+        shape = ()
+        if isinstance(feature, (MultiValuedFeature, SequenceFeature)):
+            shape = (feature.max_length,)
+        dtype = "float32" if feature.name in numbers else "int32"
+        inputs[feature.name] = keras.Input(shape, name=feature.name, dtype=dtype)
+    return inputs
+
+
+def stack_numbers(schema, inputs):
+    """Numeric features side by side as `(B, N)`, or `None` where there are none."""
+    names = [feature.name for feature in schema.numeric_features]
+    if not names:
+        return None
+    return ops.stack([inputs[name] for name in names], axis=1)  # (B, N)
+
+
+def table_arguments(schema, embedding_dim, features=None):
+    """What `FeatureEmbedding` and `LinearTerm` take, for features of a schema.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+        embedding_dim: int.
+        features: features that are looked up. Defaults to all of `schema.id_features`.
+
+    Returns:
+        dict with `tables`, `features` and `combiners`, each pooled as its feature says.
+    """
+    chosen = list(schema.id_features if features is None else features)
+    names = list(dict.fromkeys(feature.table_name for feature in chosen))
+    tables = schema.tables
+    return {
+        "tables": [
+            TableConfig(name, tables[name].num_rows, embedding_dim) for name in names
+        ],
+        "features": {feature.name: feature.table_name for feature in chosen},
+        "combiners": {
+            feature.name: feature.combiner
+            for feature in chosen
+            if not isinstance(feature, NumericFeature) and hasattr(feature, "combiner")
+        },
+    }
+
+
+def check_id_features(schema, model):
+    """Raises a `ValueError` if a model that needs categorical features has none."""
+    if not schema.id_features:
+        raise ValueError(
+            f"{model} needs a categorical feature, but the schema has only the numbers "
+            f"{list(schema.feature_names)}. Bucketize one with `num_buckets`, or use "
+            "logistic_regression."
+        )

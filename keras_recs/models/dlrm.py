@@ -1,0 +1,72 @@
+"""DLRM."""
+
+import keras
+
+from keras_recs.layers import MLP, DotInteraction, FeatureEmbedding, PredictionHeads
+from keras_recs.models.build_inputs import (
+    build_inputs,
+    check_id_features,
+    stack_numbers,
+    table_arguments,
+)
+
+
+def dlrm(
+    schema,
+    embedding_dim=16,
+    bottom_units=(512, 256),
+    top_units=(512, 256),
+    embeddings_regularizer=None,
+):
+    """Builds DLRM: dot products between all embeddings and the numbers' vector.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+        embedding_dim: int. Length of an embedding, and of the bottom MLP's output.
+            Defaults to `16`.
+        bottom_units: ints. Hidden widths of the MLP over the numbers; a last layer of
+            `embedding_dim` follows. Defaults to `(512, 256)`.
+        top_units: ints. Widths of the MLP over the interactions. Defaults to
+            `(512, 256)`.
+        embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
+
+    Returns:
+        Functional `keras.Model`: dict of features to dict of labels `(B, 1)`. A schema
+        without numbers has no bottom MLP; its embeddings interact with each other.
+
+    Raises:
+        ValueError: for a schema that is not fitted, has no label, no categorical
+            feature, or a single field in all.
+
+    Reference: [Naumov et al., 2019](https://arxiv.org/abs/1906.00091)
+    """
+    # === Inputs ===
+    inputs = build_inputs(schema)
+    check_id_features(schema, "DLRM")
+    numbers = stack_numbers(schema, inputs)  # (B, N)
+    # === Embed ===
+    fields = FeatureEmbedding(
+        **table_arguments(schema, embedding_dim),
+        embeddings_regularizer=embeddings_regularizer,
+        name="embedding",
+    )(inputs)  # (B, F, D)
+    if numbers is None and fields.shape[1] < 2:
+        raise ValueError(
+            "DLRM interacts fields with each other and needs two; the schema has only "
+            f"{list(schema.feature_names)}."
+        )
+    dense = None
+    if numbers is not None:
+        dense = MLP((*bottom_units, embedding_dim), name="bottom")(numbers)  # (B, D)
+        row = keras.layers.Reshape((1, embedding_dim), name="dense_field")(dense)
+        fields = keras.layers.Concatenate(axis=1, name="fields")([row, fields])
+    # === Interact ===
+    pairs = DotInteraction(name="dot")(fields)  # (B, n(n − 1)/2)
+    # === Tower ===
+    x = pairs
+    if dense is not None:
+        x = keras.layers.Concatenate(name="interactions")([dense, pairs])
+    top = MLP(top_units, name="top")(x)  # (B, H)
+    # === Head ===
+    outputs = PredictionHeads(schema.tasks, name="heads")([top])
+    return keras.Model(inputs, outputs, name="dlrm")

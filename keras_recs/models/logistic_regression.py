@@ -1,0 +1,34 @@
+"""Logistic regression."""
+
+import keras
+
+from keras_recs.layers import LinearTerm, PredictionHeads
+from keras_recs.models.build_inputs import build_inputs, stack_numbers, table_arguments
+
+
+def logistic_regression(schema, kernel_regularizer=None):
+    """Builds σ(w·x + b): one weight per feature value, no interactions.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+        kernel_regularizer: Keras regularizer of the weights. Defaults to `None`.
+
+    Returns:
+        Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
+
+    Raises:
+        ValueError: for a schema that is not fitted or has no label.
+    """
+    # === Inputs ===
+    inputs = build_inputs(schema)
+    numbers = stack_numbers(schema, inputs)  # (B, N)
+    # === Interact ===
+    logits = LinearTerm(
+        **table_arguments(schema, embedding_dim=1),
+        units=max(1, len(schema.labels)),
+        kernel_regularizer=kernel_regularizer,
+        name="linear",
+    )(inputs, numbers=numbers)  # (B, K)
+    # === Head ===
+    outputs = PredictionHeads(schema.tasks, name="heads")([], logits=[logits])
+    return keras.Model(inputs, outputs, name="logistic_regression")

@@ -1,0 +1,165 @@
+"""All raw features of a schema to the inputs of a model."""
+
+import keras
+import tensorflow as tf
+
+from keras_recs.preprocessing.bucketize import Bucketize
+from keras_recs.preprocessing.hash_lookup import HashLookup
+from keras_recs.preprocessing.hashed_cross import HashedCross
+from keras_recs.preprocessing.identity_lookup import IdentityLookup
+from keras_recs.preprocessing.numeric_transform import NumericTransform
+from keras_recs.preprocessing.vocabulary_lookup import VocabularyLookup
+from keras_recs.register import register
+from keras_recs.schema import (
+    MISSING_ID,
+    CrossedFeature,
+    MultiValuedFeature,
+    NumericFeature,
+    Schema,
+    SequenceFeature,
+)
+
+
+@register
+class SchemaPreprocessor(keras.layers.Layer):
+    """Raw features to model inputs, the same in training and in serving.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+
+    Call arguments:
+        inputs: dict by feature name (crosses have none): `(B,)` strings, int64 ids or
+            float32 numbers; for multi-valued and sequence features `(B, L)`, filled up
+            with `""` or −1, or a `tf.RaggedTensor`. `""`, −1 and NaN are missing.
+
+    Output: dict by feature name: int32 table rows `(B,)`, `(B, L)` or `(B, T)` with
+        0 as padding, or float32 numbers `(B,)`.
+
+    Raises:
+        ValueError: for a schema that is not fitted, or a feature that is not given.
+    """
+
+    def __init__(self, schema, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        if isinstance(schema, str):  # from `get_config`
+            schema = Schema.from_json(schema)
+        schema.check_fitted("SchemaPreprocessor")
+        self.schema = schema
+        self.lookups = {
+            name: _table_lookup(schema, name, owner)
+            for name, owner in schema.table_owners.items()
+            if not isinstance(owner, NumericFeature)
+        }
+        self.numbers = {
+            f.name: _number_layer(schema, f)
+            for f in schema.features
+            if isinstance(f, NumericFeature)
+        }
+
+    def build(self, input_shape=None):
+        """Nothing: the schema holds all that was fitted."""
+        self.built = True
+
+    def call(self, inputs):
+        """Returns the inputs of the model for a batch of raw features."""
+        outputs = {}
+        for feature in self.schema.features:
+            name = feature.name
+            if isinstance(feature, CrossedFeature):
+                keys = [_filled(inputs, self.schema[key]) for key in feature.keys]
+                outputs[name] = self.lookups[feature.table_name](keys)
+                continue
+            values = _filled(inputs, feature)
+            if isinstance(feature, NumericFeature):
+                outputs[name] = self.numbers[name](values)
+                continue
+            lookup = self.lookups[feature.table_name]
+            if isinstance(feature, (MultiValuedFeature, SequenceFeature)):
+                rows = values.with_flat_values(lookup(values.flat_values))
+                outputs[name] = _padded(rows, feature)
+            else:
+                # Row 0 is for padding: a missing value is out of vocabulary.
+                outputs[name] = tf.maximum(lookup(values), 1)
+        return outputs
+
+    def get_config(self):
+        """Constructor arguments; the schema as JSON."""
+        return {**super().get_config(), "schema": self.schema.to_json()}
+
+
+def _table_lookup(schema, name, owner):
+    if isinstance(owner, CrossedFeature):
+        return HashedCross(owner.hash_bins, name=f"cross_{_safe(name)}")
+    if owner.kind == "identity":
+        return IdentityLookup(
+            owner.vocabulary_size, owner.num_oov, name=f"identity_{_safe(name)}"
+        )
+    if owner.kind == "hash":
+        return HashLookup(owner.hash_bins, owner.num_oov, name=f"hash_{_safe(name)}")
+    vocabulary = schema.vocabularies[name].path
+    return VocabularyLookup(
+        vocabulary, owner.num_oov, name=f"vocabulary_{_safe(name)}"
+    )
+
+
+def _number_layer(schema, feature):
+    fitted = schema.numerics.get(feature.name)
+    default = fitted.mean if feature.default == "mean" else feature.default
+    name = f"number_{_safe(feature.name)}"
+    if feature.num_buckets is not None:
+        return Bucketize(fitted.boundaries, default, name=name)
+    scale = {}
+    if "zscore" in feature.transforms:
+        scale = {"mean": fitted.transformed_mean, "std": fitted.transformed_std}
+    log1p = "log1p" in feature.transforms
+    return NumericTransform(log1p=log1p, default=default, name=name, **scale)
+
+
+def _safe(name):
+    """The name as TensorFlow allows it in a scope."""
+    return "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
+
+
+def _filled(inputs, feature):
+    """The raw values with the feature's default where they are missing."""
+    if feature.name not in inputs:
+        raise ValueError(
+            f"Feature '{feature.name}' is missing. Received: {sorted(inputs)}. Give "
+            'every raw feature of the schema; a missing value is "", NaN or '
+            f"{MISSING_ID}."
+        )
+    values = inputs[feature.name]
+    if isinstance(feature, NumericFeature):
+        return tf.cast(values, tf.float32)
+    if feature.dtype == "int64":
+        values = tf.cast(values, tf.int64)
+    default = feature.default
+    missing = MISSING_ID if feature.dtype == "int64" else ""
+    if not isinstance(feature, (MultiValuedFeature, SequenceFeature)):
+        if default is None:
+            return values
+        return tf.where(values == missing, tf.constant(default, values.dtype), values)
+    if not isinstance(values, tf.RaggedTensor):
+        values = tf.ragged.boolean_mask(values, values != missing)
+    if default is not None:
+        empty = tf.cast(values.row_lengths() == 0, tf.int64)
+        fill = tf.fill([tf.reduce_sum(empty)], tf.constant(default, values.dtype))
+        fill = tf.RaggedTensor.from_row_lengths(fill, empty)
+        values = tf.concat([values, fill], axis=1)
+    return values
+
+
+def _padded(rows, feature):
+    """Ragged rows `(B, None)` as a dense tensor with 0 as padding."""
+    if isinstance(feature, SequenceFeature):
+        rows = rows[:, -feature.max_length :]
+        if feature.padding == "left":
+            room = feature.max_length - rows.row_lengths()
+            zeros = tf.zeros([tf.reduce_sum(room)], rows.dtype)
+            rows = tf.concat([tf.RaggedTensor.from_row_lengths(zeros, room), rows], 1)
+        return rows.to_tensor(shape=(None, feature.max_length))
+    if feature.max_length is not None:
+        return rows[:, : feature.max_length].to_tensor(shape=(None, feature.max_length))
+    dense = rows.to_tensor()
+    # A batch in which every set is empty still has one column.
+    return tf.pad(dense, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(dense)[1])]])
