@@ -72,7 +72,8 @@ def count_records(path: str) -> TFRecordFile:
             with view:
                 unpack = _HEADER.unpack_from
                 while position + 8 <= size:
-                    following = position + unpack(view, position)[0] + _RECORD_OVERHEAD
+                    (length,) = unpack(view, position)
+                    following = position + length + _RECORD_OVERHEAD
                     if following > size:
                         break
                     position = following

@@ -90,9 +90,7 @@ class PredictionHeads(keras.layers.Layer):
     def compute_output_spec(self, inputs, logits=None):
         """Float32 `(B, 1)` for each label."""
         batch = (list(inputs) + list(logits or []))[0].shape[0]
-        return {
-            label: keras.KerasTensor((batch, 1), "float32") for label in self.tasks
-        }
+        return {label: keras.KerasTensor((batch, 1), "float32") for label in self.tasks}
 
     def get_config(self):
         """Constructor arguments."""

@@ -97,9 +97,7 @@ def _table_lookup(schema, name, owner):
     if owner.kind == "hash":
         return HashLookup(owner.hash_bins, owner.num_oov, name=f"hash_{_safe(name)}")
     vocabulary = schema.vocabularies[name].path
-    return VocabularyLookup(
-        vocabulary, owner.num_oov, name=f"vocabulary_{_safe(name)}"
-    )
+    return VocabularyLookup(vocabulary, owner.num_oov, name=f"vocabulary_{_safe(name)}")
 
 
 def _number_layer(schema, feature):

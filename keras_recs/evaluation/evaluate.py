@@ -1,0 +1,63 @@
+"""All metrics of a model on a data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_recs import metrics
+from keras_recs.evaluation.predictions import Predictions
+from keras_recs.schema import Schema
+
+
+def evaluate(
+    model: keras.Model, dataset: Any, schema: Schema
+) -> dict[str, dict[str, float]]:
+    """Measures each label of a model, exactly.
+
+    Binary labels: `auc`, `log_loss`, `calibration_ratio`,
+    `expected_calibration_error`, `positive_rate` and, where the data set yields group
+    keys (`with_group=True`), `gauc`. Regression labels: `mse` and `mae`. All have
+    `examples`.
+
+    Args:
+        model: functional model with dict outputs.
+        dataset: batches as `tfrecord_dataset` or `array_dataset` yields them.
+        schema: `keras_recs.Schema`.
+
+    Returns:
+        dict of label name to dict of metric name to float.
+
+    Raises:
+        ValueError: for a data set without a batch.
+    """
+    return measure(Predictions.collect(model, dataset), schema)
+
+
+def measure(predictions: Predictions, schema: Schema) -> dict[str, dict[str, float]]:
+    """Metrics of predictions already made; see `evaluate`."""
+    results = {}
+    for label in schema.labels:
+        y = predictions.labels[label.name]
+        p = predictions.scores[label.name]
+        w = predictions.weights.get(label.name)
+        if label.task == "binary":
+            values = {
+                "auc": metrics.auc(y, p, w),
+                "log_loss": metrics.log_loss(y, p, w),
+                "calibration_ratio": metrics.calibration_ratio(y, p, w),
+                "expected_calibration_error": metrics.expected_calibration_error(y, p),
+                "positive_rate": float(np.average(y, weights=w)),
+            }
+            if predictions.groups is not None:
+                values["gauc"] = metrics.gauc(y, p, predictions.groups)
+        else:
+            error = y.astype("float64") - p
+            values = {
+                "mse": float(np.average(error**2, weights=w)),
+                "mae": float(np.average(np.abs(error), weights=w)),
+            }
+        results[label.name] = {**values, "examples": len(y)}
+    return results

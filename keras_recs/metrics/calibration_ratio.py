@@ -1,0 +1,26 @@
+"""Predicted over observed rate."""
+
+from keras_recs.metrics.checked_arrays import checked_arrays
+
+
+def calibration_ratio(y_true, y_score, sample_weight=None):
+    """Mean prediction over mean label: 1 is calibrated, 2 predicts twice too much.
+
+    Args:
+        y_true: `(N,)` of 0 and 1.
+        y_score: `(N,)` probabilities.
+        sample_weight: `(N,)`. Defaults to `None`: all 1.
+
+    Returns:
+        float; NaN where no positive was observed.
+
+    Raises:
+        ValueError: for lengths that differ, or labels other than 0 and 1.
+
+    Example:
+    >>> keras_recs.metrics.calibration_ratio([1, 0], [0.5, 0.5])
+    1.0
+    """
+    y_true, y_score, weight = checked_arrays(y_true, y_score, sample_weight)
+    observed = (weight * y_true).sum()
+    return float((weight * y_score).sum() / observed) if observed else float("nan")

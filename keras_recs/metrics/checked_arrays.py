@@ -1,0 +1,39 @@
+"""Checks that the metrics share."""
+
+import numpy as np
+
+
+def checked_arrays(y_true, y_score, sample_weight=None):
+    """Flat float64 arrays of one length; missing weights are 1.
+
+    Raises:
+        ValueError: for lengths that differ, no example, labels other than 0 and 1, or
+            negative weights.
+    """
+    y_true = np.asarray(y_true, "float64").reshape(-1)
+    y_score = np.asarray(y_score, "float64").reshape(-1)
+    if sample_weight is None:
+        sample_weight = np.ones_like(y_true)
+    weight = np.asarray(sample_weight, "float64").reshape(-1)
+    if not len(y_true) == len(y_score) == len(weight) or not len(y_true):
+        raise ValueError(
+            "`y_true`, `y_score` and `sample_weight` must have one length of at least "
+            f"1. Received lengths: {len(y_true)}, {len(y_score)}, {len(weight)}"
+        )
+    outside = (y_true != 0) & (y_true != 1)
+    if outside.any():
+        raise ValueError(
+            "`y_true` must hold 0 and 1 only. Received: "
+            f"{y_true[outside][0]} in row {int(np.argmax(outside))}"
+        )
+    if not (weight >= 0).all():
+        raise ValueError(
+            "`sample_weight` must not be negative or NaN. Received: "
+            f"{weight[~(weight >= 0)][0]}"
+        )
+    return y_true, y_score, weight
+
+
+def ranked(y_score):
+    """Scores for ranking: NaN ranks last, below every number."""
+    return np.where(np.isnan(y_score), -np.inf, y_score)

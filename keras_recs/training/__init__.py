@@ -1,0 +1,7 @@
+"""Training under a tf.distribute strategy, and what a run leaves behind."""
+
+from keras_recs.training.exact_metrics import ExactMetrics
+from keras_recs.training.fit import fit
+from keras_recs.training.make_strategy import make_strategy
+
+__all__ = ["ExactMetrics", "fit", "make_strategy"]

@@ -1,0 +1,138 @@
+"""`model.fit` with everything that a run should leave behind."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_recs.schema import Schema
+from keras_recs.training.exact_metrics import ExactMetrics
+from keras_recs.training.save_run_schema import save_run_schema
+
+
+def fit(
+    model: keras.Model,
+    train: Any,
+    schema: Schema,
+    workdir: str | os.PathLike,
+    *,
+    validation: Any = None,
+    epochs: int = 1,
+    monitor: str | None = None,
+    patience: int = 2,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> keras.callbacks.History:
+    """Trains a compiled model and fills a run directory.
+
+    The epoch that is best by `monitor` is kept: training stops `patience` epochs after
+    it and its weights are restored. An interrupted run, called again with the same
+    `workdir`, goes on at the epoch it was in. It leaves `model.keras`, `schema.json`,
+    `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
+
+    Args:
+        model: compiled `keras.Model`, made in the strategy's scope.
+        train: batches for `model.fit`.
+        schema: fitted `keras_recs.Schema`.
+        workdir: the run directory.
+        validation: batches for the exact metrics after each epoch. Defaults to `None`.
+        epochs: int. Defaults to `1`.
+        monitor: metric that chooses the epoch, such as `"val_click_auc"`. Defaults to
+            `None`: the AUC (binary) or MSE (regression) of the first label.
+        patience: int. Epochs without a better one before training stops. Defaults to
+            `2`.
+        callbacks: further Keras callbacks.
+        verbose: as in `model.fit`. Defaults to `"auto"`.
+
+    Returns:
+        `keras.callbacks.History`.
+
+    Raises:
+        ValueError: if `monitor` is not among the metrics of an epoch.
+    """
+    workdir = Path(workdir)
+    checkpoints = workdir / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    save_run_schema(schema, workdir)
+
+    best = checkpoints / "best.weights.h5"
+    watchers: list[keras.callbacks.Callback] = []
+    if validation is not None:
+        monitor = monitor or _first_metric(schema)
+        mode = "max" if monitor.lower().endswith("auc") else "min"
+        watchers = [
+            ExactMetrics(validation, schema),
+            _RequireMetric(monitor),
+            keras.callbacks.ModelCheckpoint(
+                best, monitor, save_best_only=True, save_weights_only=True, mode=mode
+            ),
+            keras.callbacks.EarlyStopping(monitor, patience=patience, mode=mode),
+        ]
+    history = model.fit(
+        train,
+        epochs=epochs,
+        shuffle=False,  # the data set has its own order
+        verbose=verbose,
+        callbacks=[
+            *watchers,
+            _HistoryFile(workdir / "history.csv"),
+            keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+            keras.callbacks.BackupAndRestore(
+                checkpoints / "resume", double_checkpoint=True
+            ),
+            *callbacks,
+        ],
+    )
+    if validation is not None and best.exists():
+        model.load_weights(best)
+    temporary = workdir / f".model.{os.getpid()}.keras"
+    model.save(temporary)
+    os.replace(temporary, workdir / "model.keras")
+    return history
+
+
+def _first_metric(schema: Schema) -> str:
+    label = schema.labels[0]
+    return f"val_{label.name}_{'auc' if label.task == 'binary' else 'mse'}"
+
+
+class _RequireMetric(keras.callbacks.Callback):
+    """Stops at the first epoch if the monitored metric is not there."""
+
+    def __init__(self, monitor):
+        super().__init__()
+        self.monitor = monitor
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor not in logs:
+            raise ValueError(
+                "`monitor` must be a metric of an epoch. Received: "
+                f"monitor={self.monitor!r}; there are {sorted(logs)}"
+            )
+
+
+class _HistoryFile(keras.callbacks.Callback):
+    """Writes all epochs to a CSV file; goes on with an earlier one on resume."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = []
+        if epoch and self.path.exists():
+            with open(self.path, newline="", encoding="utf-8") as file:
+                rows = [r for r in csv.DictReader(file) if int(r["epoch"]) < epoch]
+        rows.append({"epoch": epoch, **{k: float(v) for k, v in logs.items()}})
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, self.path)

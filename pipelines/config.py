@@ -1,0 +1,115 @@
+"""The configuration of a training run: a Python file, overridden by `--set`."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """What `pipelines.train` needs to know.
+
+    Args:
+        data: folder that `pipelines.prepare` wrote.
+        model: name of a builder in `keras_recs.models`.
+        model_arguments: further arguments of the builder.
+        optimizer: name of a Keras optimizer.
+        learning_rate: float.
+        batch_size: int. Examples a step, over all replicas.
+        epochs: int. At most.
+        monitor: metric that chooses the epoch; `None` is the first label's AUC or MSE.
+        patience: int. Epochs without a better one before training stops.
+        dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+        steps_per_execution: int. Steps between two returns to Python.
+        seed: int. Of the weights and of the order of the data.
+    """
+
+    data: str
+    model: str = "deepfm"
+    model_arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    batch_size: int = 1024
+    epochs: int = 10
+    monitor: str | None = None
+    patience: int = 2
+    dtype_policy: str = "float32"
+    steps_per_execution: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "steps_per_execution"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Config: `{name}` must be a positive integer. Received: "
+                    f"{name}={value!r}"
+                )
+
+    def replaced(self, settings: list[str]) -> Config:
+        """The configuration with `key=value` settings applied.
+
+        Values are Python literals; what is none is text. `model_arguments.key=value`
+        reaches the builder.
+
+        Raises:
+            ValueError: for an unknown key or a setting without `=`.
+        """
+        config = self
+        for setting in settings:
+            key, separator, text = setting.partition("=")
+            if not separator:
+                raise ValueError(
+                    f"`--set` takes key=value. Received: --set {setting!r}"
+                )
+            try:
+                value = ast.literal_eval(text)
+            except (ValueError, SyntaxError):
+                value = text
+            parent, _, child = key.partition(".")
+            known = [field.name for field in dataclasses.fields(self)]
+            if parent not in known or (child and parent != "model_arguments"):
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f" Did you mean '{near[0]}'?" if near else ""
+                raise ValueError(
+                    f"`--set` received the unknown key '{key}'; known are {known}."
+                    f"{hint}"
+                )
+            if child:
+                value = {**config.model_arguments, child: value}
+            config = dataclasses.replace(config, **{parent: value})
+        return config
+
+    def save(self, path: Path) -> None:
+        """Writes the resolved configuration as JSON."""
+        text = json.dumps(dataclasses.asdict(self), indent=2)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def load_config(path: str) -> Config:
+    """Runs the Python file of a configuration and returns its `get_config()`.
+
+    Raises:
+        ValueError: if the file is not there or has no `get_config`.
+    """
+    file = Path(path)
+    if not file.is_file() or file.suffix != ".py":
+        raise ValueError(
+            "`--config` must be a Python file such as "
+            f"pipelines/configs/synthetic_deepfm.py. Received: --config={path}"
+        )
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    config = getattr(module, "get_config", lambda: None)()
+    if not isinstance(config, Config):
+        raise ValueError(
+            f"'{path}' must define get_config() that returns pipelines.config.Config."
+        )
+    return config

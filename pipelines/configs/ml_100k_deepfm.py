@@ -1,0 +1,23 @@
+"""DeepFM on MovieLens 100K: is a rating 4 or more? Split by time.
+
+    python -m pipelines.train --config=pipelines/configs/ml_100k_deepfm.py \
+        --workdir=quickstart/run --set data=quickstart/prepared
+"""
+
+from pipelines.config import Config
+
+
+def get_config():
+    """The configuration."""
+    return Config(
+        data="quickstart/prepared",
+        model="deepfm",
+        model_arguments={
+            "embedding_dim": 8,
+            "hidden_units": (64, 32),
+            "dropout": 0.3,
+        },
+        learning_rate=1e-3,
+        batch_size=512,
+        epochs=10,
+    )

@@ -1,0 +1,18 @@
+"""DeepFM on the synthetic click log of the quickstart.
+
+    python -m pipelines.train --config=pipelines/configs/synthetic_deepfm.py \
+        --workdir=quickstart/run --set data=quickstart/prepared
+"""
+
+from pipelines.config import Config
+
+
+def get_config():
+    """The configuration."""
+    return Config(
+        data="quickstart/prepared",
+        model="deepfm",
+        model_arguments={"embedding_dim": 8, "hidden_units": (64, 32)},
+        batch_size=1024,
+        epochs=8,
+    )

@@ -1,0 +1,84 @@
+r"""Measures a trained model exactly and draws its curves.
+
+Examples:
+  python -m pipelines.evaluate --workdir=runs/deepfm --data='prepared/test-*'
+  python -m pipelines.evaluate --workdir=runs/deepfm --data='prepared/valid-*' \
+      --name=valid
+
+It writes <workdir>/metrics.json (one entry a data set) and <workdir>/plots/*.png.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from absl import app, flags
+
+WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
+DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")
+NAME = flags.DEFINE_string("name", "test", "What metrics.json calls the data set.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8192, "Examples a step.", 1)
+flags.mark_flags_as_required(["workdir", "data"])
+
+
+def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) -> dict:
+    """Adds a data set to `metrics.json`, draws the plots, returns its metrics."""
+    import keras
+
+    import keras_recs
+    from keras_recs.evaluation.evaluate import measure
+
+    schema = keras_recs.Schema.load(workdir)
+    model = keras.models.load_model(workdir / "model.keras")
+    dataset = keras_recs.data.tfrecord_dataset(
+        files,
+        schema,
+        batch_size,
+        shuffle=False,
+        with_group=schema.group_key is not None,
+    )
+    predictions = keras_recs.evaluation.Predictions.collect(model, dataset)
+    results = measure(predictions, schema)
+
+    path = workdir / "metrics.json"
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    stored[name] = results
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(stored, indent=2) + "\n")
+    os.replace(temporary, path)
+
+    plots = workdir / "plots"
+    for label in schema.labels:
+        if label.task != "binary":
+            continue
+        y, p = predictions.labels[label.name], predictions.scores[label.name]
+        title = f"{model.name}: {label.name} on {name}"
+        keras_recs.evaluation.plot_roc(
+            y, p, plots / f"{name}_{label.name}_roc.png", title
+        )
+        keras_recs.evaluation.plot_reliability(
+            y, p, plots / f"{name}_{label.name}_reliability.png", title
+        )
+    history = workdir / "history.csv"
+    if history.exists():
+        keras_recs.evaluation.plot_training_curves(
+            history, plots / "training.png", model.name
+        )
+    return results
+
+
+def main(_) -> None:
+    """Runs the program."""
+    workdir = Path(WORKDIR.value)
+    results = evaluate_run(workdir, DATA.value, NAME.value, BATCH_SIZE.value)
+    for label, values in results.items():
+        print(f"{label}:")
+        for metric, value in values.items():
+            print(f"  {metric:<28}{value:.6g}")
+    print(f"metrics: {workdir / 'metrics.json'}")
+    for plot in sorted((workdir / "plots").glob("*.png")):
+        print(f"plot:    {plot}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,117 @@
+r"""Trains a model on prepared TFRecords and fills a run directory.
+
+Examples:
+  python -m pipelines.train --config=pipelines/configs/synthetic_deepfm.py \
+      --workdir=runs/deepfm
+  python -m pipelines.train --config=pipelines/configs/synthetic_deepfm.py \
+      --workdir=runs/dlrm --set model=dlrm --set 'model_arguments={}' --set epochs=3
+  python -m pipelines.train … --strategy=mirrored --set dtype_policy=mixed_bfloat16
+
+It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
+checkpoints/ and tensorboard/. Run again after an interruption, it goes on.
+"""
+
+import inspect
+from pathlib import Path
+
+from absl import app, flags, logging
+
+from pipelines.config import Config, load_config
+
+CONFIG = flags.DEFINE_string("config", None, "Python file with get_config().")
+WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that is filled.")
+SET = flags.DEFINE_multi_string("set", [], "Override: key=value; may be repeated.")
+STRATEGY = flags.DEFINE_enum(
+    "strategy", "none", ["none", "mirrored"], "Which devices train."
+)
+flags.mark_flags_as_required(["config", "workdir"])
+
+
+def build_model(config: Config, schema):
+    """Builds the model that a configuration names.
+
+    Raises:
+        ValueError: for an unknown model or argument.
+    """
+    from keras_recs import models
+
+    builders = [name for name in models.__all__ if name != "build_inputs"]
+    if config.model not in builders:
+        raise ValueError(
+            f"Config: `model` must be one of {builders}. Received: "
+            f"model={config.model!r}"
+        )
+    builder = getattr(models, config.model)
+    known = list(inspect.signature(builder).parameters)[1:]
+    unknown = sorted(set(config.model_arguments) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Config: `model_arguments` has keys that {config.model} does not take: "
+            f"{unknown}; it takes {known}"
+        )
+    return builder(schema, **config.model_arguments)
+
+
+def train(config: Config, workdir: Path, strategy_name: str):
+    """Trains as configured; returns the Keras history."""
+    import keras
+
+    import keras_recs
+
+    data = Path(config.data)
+    schema = keras_recs.Schema.load(data)
+    workdir.mkdir(parents=True, exist_ok=True)
+    config.save(workdir / "config.json")
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.dtype_policy)
+
+    batches = keras_recs.data.tfrecord_dataset(
+        str(data / "train-*"), schema, config.batch_size, seed=config.seed
+    )
+    validation = None
+    if any(data.glob("valid-*")):
+        validation = keras_recs.data.tfrecord_dataset(
+            str(data / "valid-*"),
+            schema,
+            4 * config.batch_size,
+            shuffle=False,
+            with_group=schema.group_key is not None,
+        )
+    strategy = keras_recs.training.make_strategy(strategy_name)
+    with strategy.scope():
+        model = build_model(config, schema)
+        optimizer = keras.optimizers.get(config.optimizer)
+        optimizer.learning_rate = config.learning_rate
+        model.compile(
+            optimizer,
+            loss={
+                name: "binary_crossentropy"
+                if task == "binary"
+                else "mean_squared_error"
+                for name, task in schema.tasks.items()
+            },
+            steps_per_execution=config.steps_per_execution,
+        )
+    logging.info("%s with %d parameters.", config.model, model.count_params())
+    return keras_recs.training.fit(
+        model,
+        batches,
+        schema,
+        workdir,
+        validation=validation,
+        epochs=config.epochs,
+        monitor=config.monitor,
+        patience=config.patience,
+    )
+
+
+def main(_) -> None:
+    """Runs the program."""
+    config = load_config(CONFIG.value).replaced(SET.value)
+    history = train(config, Path(WORKDIR.value), STRATEGY.value)
+    for name, values in history.history.items():
+        logging.info("%s by epoch: %s", name, [round(v, 5) for v in values])
+
+
+if __name__ == "__main__":
+    app.run(main)
