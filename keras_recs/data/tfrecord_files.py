@@ -67,17 +67,7 @@ def count_records(path: str) -> TFRecordFile:
     size = os.path.getsize(path)
     count = position = 0
     if size:
-        with open(path, "rb") as file:
-            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            with view:
-                unpack = _HEADER.unpack_from
-                while position + 8 <= size:
-                    (length,) = unpack(view, position)
-                    following = position + length + _RECORD_OVERHEAD
-                    if following > size:
-                        break
-                    position = following
-                    count += 1
+        count, position = _walk(path, size)
     if position != size:
         raise ValueError(
             f"Damaged TFRecord file '{path}': the record at byte {position} "
@@ -85,6 +75,21 @@ def count_records(path: str) -> TFRecordFile:
             'leave it out with `on_damage="skip_file"`.'
         )
     return TFRecordFile(path, count)
+
+
+def _walk(path: str, size: int) -> tuple[int, int]:
+    """Number of whole records, and the byte at which they end."""
+    count = position = 0
+    with open(path, "rb") as file:
+        view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with view:
+            while position + _HEADER.size <= size:
+                (length,) = _HEADER.unpack_from(view, position)
+                if position + length + _RECORD_OVERHEAD > size:
+                    break
+                position += length + _RECORD_OVERHEAD
+                count += 1
+    return count, position
 
 
 def find_damage(path: str) -> str | None:
