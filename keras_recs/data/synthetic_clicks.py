@@ -45,7 +45,7 @@ def synthetic_clicks(
         seed: int. Defaults to `0`.
 
     Returns:
-        `keras_recs.Schema` with label `click`, group key `user_id` and timestamp `time`.
+        `keras_recs.Schema` with label `click`, group key `user_id`, timestamp `time`.
     """
     if num_rows < 1:
         raise ValueError(

@@ -71,8 +71,8 @@ def count_records(path: str) -> TFRecordFile:
     if position != size:
         raise ValueError(
             f"Damaged TFRecord file '{path}': the record at byte {position} "
-            f"(number {count}) is cut off; the file has {size} bytes. Write it again, or "
-            'leave it out with `on_damage="skip_file"`.'
+            f"(number {count}) is cut off; the file has {size} bytes. Write it again, "
+            'or leave it out with `on_damage="skip_file"`.'
         )
     return TFRecordFile(path, count)
 
