@@ -5,7 +5,7 @@ DATA ?= synthetic
 DATA_DIR ?=
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test lint notebooks
+.PHONY: install quickstart test test-floor lint
 
 install: $(VENV)/.installed
 
@@ -27,3 +27,13 @@ lint: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy keras_recs
+
+# The oldest supported TensorFlow, which is also the one that tensorflow-io works with.
+test-floor: $(VENV)-floor/.installed
+	$(VENV)-floor/bin/python -m pytest -m 'io or floor'
+
+$(VENV)-floor/.installed: setup.cfg setup.py
+	$(PYTHON) -m venv $(VENV)-floor
+	$(VENV)-floor/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-floor/bin/python -m pip install --quiet --editable '.[io,test]'
+	touch $@

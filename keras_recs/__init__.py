@@ -38,7 +38,6 @@ __all__ = [
     "Schema",
     "SequenceFeature",
     "__version__",
-    *_SUBPACKAGES,
 ]
 
 
@@ -49,4 +48,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_SUBPACKAGES])

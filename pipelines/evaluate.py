@@ -26,6 +26,7 @@ def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) ->
     import keras
 
     import keras_recs
+    import keras_recs.layers  # registers what a saved model holds
     from keras_recs.evaluation.evaluate import measure
 
     schema = keras_recs.Schema.load(workdir)

@@ -8,7 +8,7 @@ import os
 import urllib.error
 import urllib.request
 import zipfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
@@ -25,12 +25,40 @@ URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 MD5 = "0e33842e24a9c977be4e0107933c0723"  # as GroupLens publishes it
 _LARGEST_DOWNLOAD = 50_000_000
 _GENRES = (
-    "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|"
-    "Fantasy|Film-Noir|Horror|Musical|Mystery|Romance|Sci-Fi|Thriller|War|Western"
-).split("|")
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+)
 _COLUMNS = (
-    "click,time,user_id,item_id,age,gender,occupation,zip,genres,year,hour,weekday"
-).split(",")
+    "click",
+    "time",
+    "user_id",
+    "item_id",
+    "age",
+    "gender",
+    "occupation",
+    "zip",
+    "genres",
+    "year",
+    "hour",
+    "weekday",
+)
 
 
 def ml_100k_clicks(data_dir: str | os.PathLike, path: str | os.PathLike) -> Schema:
@@ -62,7 +90,7 @@ def ml_100k_clicks(data_dir: str | os.PathLike, path: str | os.PathLike) -> Sche
         for user, item, rating, time in ratings:
             age, gender, occupation, zip_code = users[user]
             year, genres = items[item]
-            moment = datetime.fromtimestamp(time, timezone.utc)
+            moment = datetime.fromtimestamp(time, UTC)
             writer.writerow(
                 [
                     int(rating >= 4),

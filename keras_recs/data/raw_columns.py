@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,11 @@ def _array(values: Any) -> Any:
 
 
 def _raw_column(values: Any, column: Column) -> RawColumn:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ValueError(
+            f"Column '{column.name}' must be an array or a list with an entry a row. "
+            f"Received: {values!r}"
+        )
     if not column.is_list:
         return RawColumn(_scalars(values, column))
     flat: list[Any] = []
@@ -77,8 +83,10 @@ def _raw_column(values: Any, column: Column) -> RawColumn:
             row = row.decode("utf-8")
         if isinstance(row, str):
             row = row.split(column.separator) if row else ()
-        elif row is None or isinstance(row, float):  # NaN: a missing list
+        elif _is_missing(row):
             row = ()
+        elif not isinstance(row, Iterable):  # a number: the text of one value
+            row = (row,)
         flat.extend(item for item in row if not _is_missing(item))
         splits.append(len(flat))
     scalars = _scalars(flat, column)
@@ -95,7 +103,9 @@ def _is_missing(value: Any) -> bool:
 
 
 def _scalars(values: Any, column: Column) -> np.ndarray:
-    array = np.asarray(values)
+    # NumPy would make text of a NaN, or floats of large integers, in a mixed list.
+    is_list = isinstance(values, (list, tuple))
+    array = np.asarray(values, object) if is_list else np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -104,15 +114,15 @@ def _scalars(values: Any, column: Column) -> np.ndarray:
             f"shape {array.shape}"
         )
     if column.dtype == "string":
-        result = _strings(array)
+        result = _strings(array, column)
     elif column.dtype == "int64":
         result = _integers(array, column)
     else:
         result = _floats(array, column)
     if column.required:
         missing = result != result
-        if column.dtype == "string":
-            missing = result == b""
+        if column.dtype != "float32":
+            missing = result == (b"" if column.dtype == "string" else MISSING_ID)
         if missing.any():
             raise ValueError(
                 f"Column '{column.name}' must have a value in every row. Received none "
@@ -121,12 +131,20 @@ def _scalars(values: Any, column: Column) -> np.ndarray:
     return result
 
 
-def _strings(array: np.ndarray) -> np.ndarray:
+def _strings(array: np.ndarray, column: Column) -> np.ndarray:
     if array.dtype.kind in "iu":
         return array.astype("S")
     if array.dtype.kind == "S":
         return array.astype(object)
-    return np.asarray([_as_bytes(value) for value in array.tolist()], object)
+    result = np.empty(array.shape, object)
+    for row, value in enumerate(array.tolist()):
+        if isinstance(value, (list, tuple, set, dict, np.ndarray)):
+            raise ValueError(
+                f"Column '{column.name}' must have one value a row. Received: "
+                f"{value!r} in row {row}. Is it a MultiValuedFeature?"
+            )
+        result[row] = _as_bytes(value)
+    return result
 
 
 def _as_bytes(value: Any) -> bytes:
@@ -142,6 +160,11 @@ def _as_bytes(value: Any) -> bytes:
 def _integers(array: np.ndarray, column: Column) -> np.ndarray:
     if array.dtype.kind in "iub":
         return array.astype("int64")
+    if array.dtype.kind in "mM":
+        raise ValueError(
+            f"Column '{column.name}' must hold integers. Received: {array.dtype}. Give "
+            "seconds: values.astype('datetime64[s]').astype('int64')."
+        )
     result = np.full(array.shape, MISSING_ID, "int64")
     for row, value in enumerate(array.tolist()):
         if _is_missing(value):

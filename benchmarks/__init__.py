@@ -1,0 +1,1 @@
+"""Programs that measure keras_recs; run them with `python -m benchmarks.<name>`."""
