@@ -30,7 +30,7 @@ lint: install
 
 # The oldest supported TensorFlow, which is also the one that tensorflow-io works with.
 test-floor: $(VENV)-floor/.installed
-	$(VENV)-floor/bin/python -m pytest -m 'io or floor'
+	$(VENV)-floor/bin/python -m pytest -m 'io or smoke'
 
 $(VENV)-floor/.installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)-floor

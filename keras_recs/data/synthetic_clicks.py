@@ -19,10 +19,10 @@ from keras_recs.schema import (
     SequenceFeature,
 )
 
-_NUM_USERS = 1000
-_NUM_ITEMS = 400
-_NUM_CATEGORIES = 16
-_NUM_SEGMENTS = 6
+_NUM_USERS = 300
+_NUM_ITEMS = 200
+_NUM_CATEGORIES = 10
+_NUM_SEGMENTS = 4
 _HISTORY = 8
 _DEVICES = ("phone", "tablet", "desktop", "tv")
 _TAGS = tuple(f"tag{i}" for i in range(12))

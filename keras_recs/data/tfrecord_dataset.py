@@ -80,7 +80,7 @@ def tfrecord_dataset(
         counted = _own_files(counted, num_workers, worker_index)
     num_records = sum(file.num_records for file in counted)
 
-    cycle = min(len(counted), 8)
+    cycle = min(len(counted), 8)  # files read at a time
     dataset = tf.data.Dataset.from_tensor_slices(
         (
             [file.path for file in counted],
@@ -91,7 +91,10 @@ def tfrecord_dataset(
     if shuffle:
         dataset = dataset.shuffle(len(counted), seed=seed)
         dataset = dataset.interleave(
-            _read_file, cycle_length=cycle, num_parallel_calls=2, deterministic=True
+            _read_file,
+            cycle_length=cycle,
+            num_parallel_calls=min(cycle, 2),
+            deterministic=True,
         )
     else:
         dataset = dataset.flat_map(_read_file)

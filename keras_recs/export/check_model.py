@@ -40,6 +40,12 @@ def check_model(model: keras.Model, schema: Schema) -> None:
     for feature in schema.features:
         is_number = feature.name in numbers
         _check_input(feature, inputs[feature.name], is_number)
+    for name, tensor in outputs.items():
+        if len(tensor.shape) == 0 or tensor.shape[0] is not None:
+            raise ValueError(
+                f"Output '{name}' of model '{model.name}' must have the batch as its "
+                f"first dimension. Received: shape {tuple(tensor.shape)}"
+            )
     for label in schema.label_names:
         if label not in outputs:
             raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +32,9 @@ def saved_model(
     `directory`, a fresh process runs it through TensorFlow's C++ loader, which TF
     Serving links, and every signature must answer 1,000 rows at once, and some of them
     one by one, as the Keras model does: probabilities within 1e-6, other outputs within
-    1e-5 of their size. (Where the model computes in half precision, one rounding of
-    that precision is added.) A version appears whole or not at all.
+    1e-5 of their size. (A model that computes in half precision is allowed twice the
+    error that this makes beside float32; it is measured, see the manifest.) A version
+    appears whole or not at all.
 
     Args:
         model: functional `keras.Model`: dict of features to dict of labels.

@@ -56,6 +56,7 @@ class PredictionHeads(keras.layers.Layer):
 
     def build(self, inputs_shape=None, logits_shape=None):
         """Creates the dense unit of each label."""
+        self._shapes = {"inputs_shape": inputs_shape, "logits_shape": logits_shape}
         if not inputs_shape and not logits_shape:
             raise ValueError(
                 f"Layer '{self.name}' needs towers or logits. Received neither."
@@ -91,6 +92,15 @@ class PredictionHeads(keras.layers.Layer):
         """Float32 `(B, 1)` for each label."""
         batch = (list(inputs) + list(logits or []))[0].shape[0]
         return {label: keras.KerasTensor((batch, 1), "float32") for label in self.tasks}
+
+    def get_build_config(self):
+        """Both shapes by name: Keras would take a lone one for that of the towers."""
+        return self._shapes if self.built else None
+
+    def build_from_config(self, config):
+        """Builds as saved."""
+        if config:
+            self.build(**config)
 
     def get_config(self):
         """Constructor arguments."""

@@ -22,7 +22,8 @@ class Bucketize(keras.layers.Layer):
     """
 
     def __init__(self, boundaries, default=None, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        kwargs.setdefault("dtype", "float32")  # whatever the global policy
+        super().__init__(**{"trainable": False, **kwargs})
         self.boundaries = tuple(float(b) for b in boundaries)
         self.default = default
 
@@ -39,9 +40,9 @@ class Bucketize(keras.layers.Layer):
             rows = tf.where(known, rows, tf.ones_like(rows))
         return tf.ensure_shape(rows, inputs.shape)
 
-    def compute_output_shape(self, input_shape):
-        """Shape of the input."""
-        return input_shape
+    def compute_output_spec(self, inputs):
+        """Int32 of the input's shape."""
+        return keras.KerasTensor(inputs.shape, "int32")
 
     def get_config(self):
         """Constructor arguments."""

@@ -22,7 +22,7 @@ class HashLookup(keras.layers.Layer):
     """
 
     def __init__(self, hash_bins, num_oov=1, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False, **kwargs})
         self.hash_bins = hash_bins
         self.num_oov = num_oov
 
@@ -32,9 +32,9 @@ class HashLookup(keras.layers.Layer):
         rows = bins + (1 + self.num_oov)
         return tf.cast(tf.where(inputs == "", tf.zeros_like(rows), rows), tf.int32)
 
-    def compute_output_shape(self, input_shape):
-        """Shape of the input."""
-        return input_shape
+    def compute_output_spec(self, inputs):
+        """Int32 of the input's shape."""
+        return keras.KerasTensor(inputs.shape, "int32")
 
     def get_config(self):
         """Constructor arguments."""

@@ -24,7 +24,7 @@ class HashedCross(keras.layers.Layer):
     """
 
     def __init__(self, hash_bins, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False, **kwargs})
         self.hash_bins = hash_bins
 
     def call(self, inputs):
@@ -42,9 +42,9 @@ class HashedCross(keras.layers.Layer):
         rows = 2 + tf.strings.to_hash_bucket_fast(joined, self.hash_bins)
         return tf.cast(tf.where(missing, tf.ones_like(rows), rows), tf.int32)
 
-    def compute_output_shape(self, input_shape):
-        """Shape of one input."""
-        return input_shape[0]
+    def compute_output_spec(self, inputs):
+        """Int32 of one input's shape."""
+        return keras.KerasTensor(inputs[0].shape, "int32")
 
     def get_config(self):
         """Constructor arguments."""

@@ -23,7 +23,7 @@ class IdentityLookup(keras.layers.Layer):
     """
 
     def __init__(self, vocabulary_size, num_oov=1, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False, **kwargs})
         self.vocabulary_size = vocabulary_size
         self.num_oov = num_oov
 
@@ -35,9 +35,9 @@ class IdentityLookup(keras.layers.Layer):
         rows = tf.where(inputs == MISSING_ID, tf.zeros_like(rows), rows)
         return tf.cast(rows, tf.int32)
 
-    def compute_output_shape(self, input_shape):
-        """Shape of the input."""
-        return input_shape
+    def compute_output_spec(self, inputs):
+        """Int32 of the input's shape."""
+        return keras.KerasTensor(inputs.shape, "int32")
 
     def get_config(self):
         """Constructor arguments."""

@@ -25,7 +25,8 @@ class NumericTransform(keras.layers.Layer):
     """
 
     def __init__(self, log1p=False, mean=0.0, std=1.0, default=None, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        kwargs.setdefault("dtype", "float32")  # whatever the global policy
+        super().__init__(**{"trainable": False, **kwargs})
         self.log1p = log1p
         self.mean = mean
         self.std = std

@@ -40,7 +40,8 @@ class SchemaPreprocessor(keras.layers.Layer):
     """
 
     def __init__(self, schema, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        kwargs.setdefault("dtype", "float32")  # whatever the global policy
+        super().__init__(**{"trainable": False, **kwargs})
         if isinstance(schema, str):  # from `get_config`
             schema = Schema.from_json(schema)
         schema.check_fitted("SchemaPreprocessor")
@@ -57,7 +58,9 @@ class SchemaPreprocessor(keras.layers.Layer):
         }
 
     def build(self, input_shape=None):
-        """Nothing: the schema holds all that was fitted."""
+        """Builds the lookups; the schema holds all that was fitted."""
+        for layer in (*self.lookups.values(), *self.numbers.values()):
+            layer.build((None,))
         self.built = True
 
     def call(self, inputs):
@@ -137,8 +140,7 @@ def _filled(inputs, feature):
         if default is None:
             return values
         return tf.where(values == missing, tf.constant(default, values.dtype), values)
-    if not isinstance(values, tf.RaggedTensor):
-        values = tf.ragged.boolean_mask(values, values != missing)
+    values = tf.ragged.boolean_mask(values, values != missing)
     if default is not None:
         empty = tf.cast(values.row_lengths() == 0, tf.int64)
         fill = tf.fill([tf.reduce_sum(empty)], tf.constant(default, values.dtype))

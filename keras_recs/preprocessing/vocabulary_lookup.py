@@ -14,7 +14,8 @@ class VocabularyLookup(keras.layers.Layer):
 
     The empty string (missing, padding) gives row 0, a value outside the vocabulary one
     of rows 1 … `num_oov` by its hash, the vocabulary's first value row 1 + `num_oov`.
-    The file becomes an asset of an exported SavedModel.
+    The file becomes an asset of an exported SavedModel; a `.keras` file only names its
+    path, so Keras loads that with `safe_mode=False` alone.
 
     Args:
         vocabulary: string. Path of a text file, one value a line.
@@ -28,7 +29,7 @@ class VocabularyLookup(keras.layers.Layer):
     """
 
     def __init__(self, vocabulary, num_oov=1, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False, **kwargs})
         self.vocabulary = vocabulary
         self.num_oov = num_oov
         if not os.path.isfile(vocabulary):
@@ -44,6 +45,12 @@ class VocabularyLookup(keras.layers.Layer):
                 vocabulary=vocabulary, num_oov_indices=num_oov, mask_token=""
             )
 
+    def build(self, input_shape):
+        """Builds the lookup."""
+        if self.lookup is not None:
+            self.lookup.build(input_shape)
+        self.built = True
+
     def call(self, inputs):
         """Returns the rows of `inputs`."""
         if self.lookup is not None:
@@ -51,9 +58,9 @@ class VocabularyLookup(keras.layers.Layer):
         rows = 1 + tf.strings.to_hash_bucket_fast(inputs, self.num_oov)
         return tf.cast(tf.where(inputs == "", tf.zeros_like(rows), rows), tf.int32)
 
-    def compute_output_shape(self, input_shape):
-        """Shape of the input."""
-        return input_shape
+    def compute_output_spec(self, inputs):
+        """Int32 of the input's shape."""
+        return keras.KerasTensor(inputs.shape, "int32")
 
     def get_config(self):
         """Constructor arguments."""

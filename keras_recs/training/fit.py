@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,25 +54,43 @@ def fit(
         `keras.callbacks.History`.
 
     Raises:
-        ValueError: if `monitor` is not among the metrics of an epoch.
+        ValueError: if `monitor` is not among the metrics of an epoch, or is given
+            without `validation`.
     """
+    if monitor is not None and validation is None:
+        raise ValueError(
+            f"`monitor` needs `validation`. Received: monitor={monitor!r} and no "
+            "validation data."
+        )
     workdir = Path(workdir)
     checkpoints = workdir / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     save_run_schema(schema, workdir)
 
-    best = checkpoints / "best.weights.h5"
+    best, resume = checkpoints / "best.weights.h5", checkpoints / "resume"
+    if not resume.exists():
+        best.unlink(missing_ok=True)  # of an earlier run
     watchers: list[keras.callbacks.Callback] = []
     if validation is not None:
         monitor = monitor or _first_metric(schema)
         mode = "max" if monitor.lower().endswith("auc") else "min"
+        known = None
+        if best.exists():
+            known = _best_value(workdir / "history.csv", monitor, mode)
         watchers = [
             ExactMetrics(validation, schema),
             _RequireMetric(monitor),
             keras.callbacks.ModelCheckpoint(
-                best, monitor, save_best_only=True, save_weights_only=True, mode=mode
+                best,
+                monitor,
+                save_best_only=True,
+                save_weights_only=True,
+                mode=mode,
+                initial_value_threshold=known,
             ),
-            keras.callbacks.EarlyStopping(monitor, patience=patience, mode=mode),
+            keras.callbacks.EarlyStopping(
+                monitor, patience=patience, mode=mode, baseline=known
+            ),
         ]
     history = model.fit(
         train,
@@ -82,9 +101,7 @@ def fit(
             *watchers,
             _HistoryFile(workdir / "history.csv"),
             keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
-            keras.callbacks.BackupAndRestore(
-                checkpoints / "resume", double_checkpoint=True
-            ),
+            keras.callbacks.BackupAndRestore(resume, double_checkpoint=True),
             *callbacks,
         ],
     )
@@ -99,6 +116,16 @@ def fit(
 def _first_metric(schema: Schema) -> str:
     label = schema.labels[0]
     return f"val_{label.name}_{'auc' if label.task == 'binary' else 'mse'}"
+
+
+def _best_value(history: Path, monitor: str, mode: str) -> float | None:
+    """What an interrupted run reached, so that a worse epoch does not replace it."""
+    if not history.exists():
+        return None
+    with open(history, newline="", encoding="utf-8") as file:
+        values = [float(row.get(monitor) or math.nan) for row in csv.DictReader(file)]
+    values = [value for value in values if not math.isnan(value)]
+    return (max if mode == "max" else min)(values, default=None)
 
 
 class _RequireMetric(keras.callbacks.Callback):

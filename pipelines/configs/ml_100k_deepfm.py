@@ -13,11 +13,10 @@ def get_config():
         data="quickstart/prepared",
         model="deepfm",
         model_arguments={
-            "embedding_dim": 8,
+            "embedding_dim": 16,
             "hidden_units": (64, 32),
-            "dropout": 0.3,
+            "dropout": 0.5,
         },
-        learning_rate=1e-3,
         batch_size=512,
         epochs=10,
     )

@@ -12,7 +12,12 @@ def get_config():
     return Config(
         data="quickstart/prepared",
         model="deepfm",
-        model_arguments={"embedding_dim": 8, "hidden_units": (64, 32)},
-        batch_size=1024,
-        epochs=8,
+        model_arguments={
+            "embedding_dim": 8,
+            "hidden_units": (64, 32),
+            "dropout": 0.3,
+        },
+        learning_rate=3e-3,
+        batch_size=512,
+        epochs=6,
     )

@@ -84,6 +84,7 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the stacked table."""
+        self._check_inputs(input_shape)
         starts = np.cumsum([0] + [table.num_rows for table in self.tables])
         self._starts = {t.name: int(s) for t, s in zip(self.tables, starts)}
         self._num_rows = {table.name: table.num_rows for table in self.tables}
@@ -120,7 +121,11 @@ class FeatureEmbedding(keras.layers.Layer):
         values = ops.cast(values, self.compute_dtype)
         if not listed:
             return values
-        fields = [values[:, : len(single)]] if single else []
+        fields = []
+        if single:
+            # TensorFlow forgets the size of a slice where L differs between batches.
+            shape = (-1, len(single), self.embedding_dim)
+            fields = [ops.reshape(values[:, : len(single)], shape)]  # (B, F, D)
         start = len(single)
         outputs = {}
         for name, block in zip(listed, blocks[-len(listed) :]):
@@ -189,6 +194,8 @@ class FeatureEmbedding(keras.layers.Layer):
         return single, pooled, [name for name in lists if name not in self.combiners]
 
     def _cast(self, rows):
+        if keras.backend.standardize_dtype(rows.dtype) == "int64":
+            rows = ops.clip(rows, -1, 2**31 - 1)  # else it could wrap into the table
         return ops.cast(rows, self._row_dtype)
 
     def _stacked_rows(self, names, rows):

@@ -1,5 +1,6 @@
 """Pooling of the embeddings of a multi-valued feature."""
 
+import keras
 from keras import ops
 
 
@@ -17,9 +18,11 @@ def pool(values, mask, combiner):
     weights = ops.expand_dims(ops.cast(mask, values.dtype), -1)  # (B, L, 1)
     count = ops.sum(weights, axis=1)  # (B, 1)
     if combiner == "max":
-        # A finite stand-in: minus infinity times zero would be NaN in the gradient.
-        lowest = ops.where(ops.expand_dims(mask, -1), values, -1e9)
-        return ops.max(lowest, axis=1) * ops.cast(count > 0, values.dtype)
+        # A finite stand-in: minus infinity times zero would be NaN.
+        half = keras.backend.standardize_dtype(values.dtype) == "float16"
+        lowest = -6e4 if half else -1e9
+        there = ops.where(ops.expand_dims(mask, -1), values, lowest)
+        return ops.max(there, axis=1) * ops.cast(count > 0, values.dtype)
     total = ops.sum(values * weights, axis=1)  # (B, D)
     if combiner == "sum":
         return total

@@ -30,6 +30,10 @@ class LinearTerm(keras.layers.Layer):
 
     Output shape: `(B, units)`.
 
+    Raises:
+        ValueError: for a feature of several values without a combiner, and as
+            `FeatureEmbedding`.
+
     Example:
     >>> layer = keras_recs.layers.LinearTerm(
     ...     [keras_recs.layers.TableConfig("item", 10, 1)], {"item": "item"}
@@ -76,6 +80,13 @@ class LinearTerm(keras.layers.Layer):
                 name="weight_of_value",
             )
             self.weight_of_value.build(inputs_shape)
+        for name in self.features:
+            if len(inputs_shape[name]) > 1 and name not in self.combiners:
+                raise ValueError(
+                    f"Feature '{name}' of layer '{self.name}' has several values and "
+                    "needs a combiner, such as 'sum'. Received: "
+                    f"combiners={self.combiners}"
+                )
         self.kernel = None
         if numbers_shape is not None:
             self.kernel = self.add_weight(

@@ -1,0 +1,35 @@
+"""A mixed-precision model as it would answer in full precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+HALF_TYPES = ("bfloat16", "float16")
+
+
+def float32_twin(model: keras.Model) -> keras.Model:
+    """Builds the same model with every dtype policy set to float32.
+
+    Args:
+        model: functional `keras.Model`, of a policy such as `"mixed_bfloat16"`, whose
+            variables are float32 then.
+
+    Returns:
+        A new model with a copy of the weights.
+    """
+    twin = type(model).from_config(_in_float32(model.get_config()))
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _in_float32(config: Any) -> Any:
+    """A config with the names of half-precision types and policies replaced."""
+    if isinstance(config, dict):
+        return {key: _in_float32(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_in_float32(value) for value in config)
+    names = {*HALF_TYPES, *(f"mixed_{name}" for name in HALF_TYPES)}
+    return "float32" if isinstance(config, str) and config in names else config

@@ -1,0 +1,61 @@
+"""What is read of the raw rows, and what a value must be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keras_recs.schema import Schema
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnPlan:
+    """One column to read.
+
+    Attributes:
+        name: string. Name of the result.
+        source: string. Name of the column in the raw file.
+        dtype: `"string"`, `"int64"`, `"float32"` or `"float64"` (a time, exact).
+        is_list: bool.
+        separator: string. Between the values of a list in text.
+        required: bool. A missing value makes a bad row.
+        rule: `"binary"` (0 or 1), `"weight"` (not negative), `"vocabulary"` (no line
+            break, which a vocabulary file could not hold), `"time"` (rounded down
+            to an integer), or `None`.
+    """
+
+    name: str
+    source: str
+    dtype: str
+    is_list: bool = False
+    separator: str | None = None
+    required: bool = False
+    rule: str | None = None
+
+
+def column_plans(schema: Schema) -> tuple[ColumnPlan, ...]:
+    """The columns of a schema, in its order."""
+    rules: dict[str, str] = {}
+    for feature in schema.raw_features:
+        owner = schema.table_owners.get(feature.table_name)
+        if feature.dtype == "string" and getattr(owner, "kind", "") == "vocabulary":  # type: ignore[union-attr]
+            rules[feature.name] = "vocabulary"
+    features = {feature.name for feature in schema.raw_features}
+    if schema.timestamp and schema.timestamp not in features:
+        rules[schema.timestamp] = "time"
+    for label in schema.labels:
+        if label.task == "binary":
+            rules[label.name] = "binary"
+        if label.sample_weight:
+            rules[label.sample_weight] = "weight"
+    return tuple(
+        ColumnPlan(
+            name,
+            name,
+            column.dtype,
+            column.is_list,
+            column.separator,
+            column.required,
+            rules.get(name),
+        )
+        for name, column in schema.columns.items()
+    )

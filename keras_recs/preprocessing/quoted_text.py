@@ -1,0 +1,34 @@
+"""The grammar of RFC 4180 text, as Arrow's parser reads it.
+
+Quotes count at the beginning of a value only; what follows a closing quote belongs to
+the value.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+_QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
+
+
+@functools.cache
+def quoted_row(delimiter: str) -> re.Pattern[bytes]:
+    """Matches a whole row, the line breaks in its quotes included."""
+    comma = re.escape(delimiter.encode())
+    plain = rb'[^"%s\n][^%s\n]*+' % (comma, comma)
+    value = rb"(?:%s[^%s\n]*+|%s)?+" % (_QUOTED, comma, plain)
+    return re.compile(rb"%s(?:%s%s)*+\n" % (value, comma, value))
+
+
+@functools.cache
+def _value(delimiter: str) -> re.Pattern[bytes]:
+    comma = re.escape(delimiter.encode())
+    return re.compile(rb"(?:%s)?+(?P<rest>[^%s\n]*+)(?:%s|$)" % (_QUOTED, comma, comma))
+
+
+def has_bare_return(row: bytes, delimiter: str) -> bool:
+    """Whether a row holds a carriage return outside of quotes."""
+    return b"\r" in row and any(
+        b"\r" in value["rest"] for value in _value(delimiter).finditer(row)
+    )

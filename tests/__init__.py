@@ -1,0 +1,1 @@
+"""Tests of keras_recs, pipelines and serving; they mirror the tree."""

@@ -1,0 +1,40 @@
+"""Settings and files that all tests share."""
+
+import os
+import sys
+
+import pytest
+
+# Before TensorFlow is imported: the numbers of a CPU on every machine, and no chatter.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what takes minutes unless `-m` asks for it."""
+    if "large" in (config.option.markexpr or ""):
+        return
+    large = [item for item in items if item.get_closest_marker("large")]
+    if large:
+        config.hook.pytest_deselected(items=large)
+        items[:] = [item for item in items if item not in large]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Seeds Keras, and leaves the global dtype policy as it was."""
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        keras.utils.set_random_seed(0)
+    yield
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def click_schema(tmp_path_factory):
+    """The schema of `tests.samples`, fitted, with its vocabulary files."""
+    from tests.samples import click_schema
+
+    return click_schema(tmp_path_factory.mktemp("vocabularies"))

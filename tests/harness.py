@@ -1,0 +1,403 @@
+"""Finds every registered class and every model builder, and the ways to call them.
+
+A new layer needs an entry in `layer_cases`, a new kind of builder argument one in
+`SMALL_ARGUMENTS`; without it the common tests fail and say so.
+"""
+
+import ast
+import dataclasses
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "keras_recs"
+# Keras reads a file that a saved layer names only with `safe_mode=False`.
+READS_FILES = ("SchemaPreprocessor", "VocabularyLookup")
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+# Builder arguments by name: one word per concept makes this possible.
+SMALL_ARGUMENTS = {
+    "embedding_dim": 4,
+    "hidden_units": (8, 4),
+    "bottom_units": (6,),
+    "top_units": (6,),
+    "dropout": 0.25,
+    "batch_norm": True,
+    "embeddings_regularizer": "l2",
+    "kernel_regularizer": "l2",
+    "seed": 5,
+}
+SIZES = ("embedding_dim", "hidden_units", "bottom_units", "top_units")
+
+
+# === Discovery, on the source: nothing is imported while tests are collected ===
+
+
+def module_name(path):
+    """Dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@functools.cache
+def registered_classes():
+    """Name of each class under `@register`, and the module that defines it."""
+    found = {}
+    for path in sorted(LIBRARY.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and any(
+                isinstance(d, ast.Name) and d.id == "register"
+                for d in node.decorator_list
+            ):
+                found[node.name] = module_name(path)
+    return found
+
+
+def builders():
+    """Name of each model builder: what `keras_recs.models` offers, but `build_inputs`."""
+    tree = ast.parse((LIBRARY / "models" / "__init__.py").read_text(encoding="utf-8"))
+    names = [
+        alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    return sorted(set(names) - {"build_inputs"})
+
+
+def find_class(name):
+    """The registered class of a name."""
+    return getattr(importlib.import_module(registered_classes()[name]), name)
+
+
+def own_arguments(function):
+    """Parameters of a builder or of a class's own constructor, without `**kwargs`."""
+    if inspect.isclass(function):
+        function = vars(function).get("__init__", lambda: None)
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+    }
+
+
+# === How to make and call a layer ===
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCase:
+    """Constructor arguments, none with its default, and call arguments for a batch."""
+
+    arguments: dict[str, Any]
+    inputs: Callable[[int], dict[str, Any]]
+
+
+def _rng(batch):
+    return np.random.default_rng(batch)
+
+
+def _floats(*shape):
+    return lambda batch: {
+        "inputs": _rng(batch).normal(size=(batch, *shape)).astype("float32")
+    }
+
+
+def _strings(batch):
+    return np.resize(np.array(["ann", "", "zoe", "bob"]), batch)
+
+
+def _rows(batch, high, *shape):
+    """Row numbers that hold padding, and in any batch the first rows of a table."""
+    rows = np.resize(np.arange(1, high), (batch, *shape))
+    if shape:
+        rows[:, -1] = 0
+    return rows.astype("int32")
+
+
+def _lookups(batch):
+    return {
+        "item": _rows(batch, 6),
+        "tags": _rows(batch, 4, 3),
+        "history": _rows(batch, 6, 4),
+    }
+
+
+def layer_cases(folder):
+    """A case for each registered layer class, by name.
+
+    Args:
+        folder: where vocabulary files may be written.
+    """
+    from keras_recs.layers import TableConfig
+    from tests.samples import click_schema, write_vocabulary
+
+    vocabulary = write_vocabulary(Path(folder) / "names.txt", ["ann", "bob"]).path
+    tables = [TableConfig("item", 6, 4), TableConfig("tag", 5, 4)]
+    features = {"item": "item", "tags": "tag", "history": "item"}
+
+    def preprocessor_inputs(batch):
+        lists = np.resize(np.array([["i1", "", "i3"], ["new", "i2", ""]]), (batch, 3))
+        return {
+            "inputs": {
+                "user": _strings(batch),
+                "item": _strings(batch),
+                "genres": lists,
+                "history": lists,
+                "hour": np.resize(np.array([3, -1, 40]), batch),
+                "price": np.resize(np.array([1.0, np.nan], "float32"), batch),
+                "age": np.resize(np.array([20.0, np.nan], "float32"), batch),
+            }
+        }
+
+    return {
+        "Bucketize": LayerCase({"boundaries": (-0.5, 0.5), "default": 1.5}, _floats()),
+        "DotInteraction": LayerCase({}, _floats(4, 3)),
+        "FMInteraction": LayerCase({"keep_dim": True}, _floats(4, 3)),
+        "FeatureEmbedding": LayerCase(
+            {
+                "tables": tables,
+                "features": features,
+                "combiners": {"tags": "sqrtn"},
+                "num_shards": 2,
+                "embeddings_initializer": "glorot_normal",
+                "embeddings_regularizer": "l2",
+            },
+            lambda batch: {"inputs": _lookups(batch)},
+        ),
+        "HashLookup": LayerCase(
+            {"hash_bins": 7, "num_oov": 2}, lambda batch: {"inputs": _strings(batch)}
+        ),
+        "HashedCross": LayerCase(
+            {"hash_bins": 7},
+            lambda batch: {"inputs": [_strings(batch), np.arange(batch) - 1]},
+        ),
+        "IdentityLookup": LayerCase(
+            {"vocabulary_size": 5, "num_oov": 2},
+            lambda batch: {"inputs": np.resize(np.array([4, -1, 5, 0, -2]), batch)},
+        ),
+        "LinearTerm": LayerCase(
+            {
+                "tables": tables,
+                "features": features,
+                "combiners": {"tags": "mean", "history": "sum"},
+                "units": 2,
+                "num_shards": 2,
+                "kernel_regularizer": "l2",
+            },
+            lambda batch: {
+                "inputs": _lookups(batch),
+                "numbers": _floats(3)(batch)["inputs"],
+            },
+        ),
+        "MLP": LayerCase(
+            {
+                "hidden_units": (5, 4),
+                "activation": "tanh",
+                "batch_norm": True,
+                "dropout": 0.25,
+                "kernel_regularizer": "l2",
+                "seed": 3,
+            },
+            _floats(6),
+        ),
+        "NumericEmbedding": LayerCase(
+            {
+                "embedding_dim": 4,
+                "embeddings_initializer": "glorot_normal",
+                "embeddings_regularizer": "l2",
+            },
+            _floats(3),
+        ),
+        "NumericTransform": LayerCase(
+            {"log1p": True, "mean": 0.5, "std": 2.0, "default": 1.0}, _floats()
+        ),
+        "PredictionHeads": LayerCase(
+            {
+                "tasks": {"click": "binary", "rating": "regression"},
+                "kernel_regularizer": "l2",
+            },
+            lambda batch: {
+                "inputs": [_floats(3)(batch)["inputs"], _floats(2)(batch)["inputs"]],
+                "logits": [_floats(1)(batch)["inputs"], _floats(2)(batch)["inputs"]],
+            },
+        ),
+        "SchemaPreprocessor": LayerCase(
+            {"schema": click_schema(folder)}, preprocessor_inputs
+        ),
+        "VocabularyLookup": LayerCase(
+            {"vocabulary": vocabulary, "num_oov": 2},
+            lambda batch: {"inputs": _strings(batch)},
+        ),
+    }
+
+
+def call(layer, values):
+    """Calls a layer with a case's call arguments."""
+    values = dict(values)
+    return layer(values.pop("inputs"), **values)
+
+
+def symbolic(values, batch=None):
+    """Keras inputs in the place of a case's arrays, and these by name."""
+    import keras
+
+    flat = {}
+
+    def replace(array):
+        name = f"in_{len(flat)}"
+        dtype = "string" if array.dtype.kind == "U" else str(array.dtype)
+        flat[name] = keras.Input(
+            array.shape[1:], batch_size=batch, dtype=dtype, name=name
+        )
+        return flat[name]
+
+    return keras.tree.map_structure(replace, values), flat
+
+
+def tensors(values):
+    """A case's arrays as TensorFlow tensors."""
+    import keras
+    import tensorflow as tf
+
+    return keras.tree.map_structure(tf.constant, values)
+
+
+def named(values):
+    """A case's arrays by the names that `symbolic` gives."""
+    import keras
+
+    return {f"in_{i}": value for i, value in enumerate(keras.tree.flatten(values))}
+
+
+def build(layer, values):
+    """Builds a layer from shapes alone, as Keras does before the first call."""
+    parts = shapes_of_arguments(values)
+    if len(parts) == 1:
+        layer.build(parts["inputs"])
+    else:
+        layer.build(**{f"{name}_shape": shape for name, shape in parts.items()})
+
+
+def shapes_of_arguments(values):
+    """Shapes of each call argument; a tuple is one shape, as in Keras."""
+
+    def walk(value):
+        if isinstance(value, dict):
+            return {name: walk(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [walk(part) for part in value]
+        return (None, *value.shape[1:])
+
+    return walk(values)
+
+
+def functional(layer, values, batch=None):
+    """A functional model of one layer, with a dict of inputs and a list of outputs."""
+    import keras
+
+    arguments, flat = symbolic(values, batch)
+    return keras.Model(flat, keras.tree.flatten(call(layer, arguments)))
+
+
+# === How to make and call a model ===
+
+
+def model_schemas(folder):
+    """Schemas by name on which every builder must work."""
+    from keras_recs import CategoricalFeature, Label, Schema
+    from tests.samples import click_schema
+
+    return {
+        "every kind of feature, two labels": click_schema(folder),
+        "every kind of feature, one label": click_schema(folder, [Label("click")]),
+        "no numbers": Schema(
+            features=[
+                CategoricalFeature("user", vocabulary_size=5),
+                CategoricalFeature("item", hash_bins=6),
+            ],
+            labels=[Label("rating", task="regression"), Label("click"), Label("buy")],
+        ),
+    }
+
+
+def build_model(name, schema, **arguments):
+    """A small model of a builder; `arguments` beside the sizes."""
+    builder = getattr(importlib.import_module("keras_recs.models"), name)
+    known = own_arguments(builder)
+    sizes = {size: SMALL_ARGUMENTS[size] for size in SIZES if size in known}
+    return builder(schema, **sizes, **arguments)
+
+
+def model_inputs(schema, batch, seed=0):
+    """Model inputs as the preprocessing makes them, with padding in the lists."""
+    from keras_recs import MultiValuedFeature, SequenceFeature
+
+    rng = np.random.default_rng(seed)
+    inputs = {}
+    numbers = {feature.name for feature in schema.numeric_features}
+    for feature in schema.features:
+        if feature.name in numbers:
+            inputs[feature.name] = rng.normal(size=batch).astype("float32")
+            continue
+        rows = schema.tables[feature.table_name].num_rows
+        if isinstance(feature, (MultiValuedFeature, SequenceFeature)):
+            length = feature.max_length or 4
+            values = rng.integers(1, rows, (batch, length))
+            filled = rng.integers(0, length + 1, (batch, 1))
+            values[np.arange(length)[None] >= filled] = 0
+        else:
+            values = rng.integers(1, rows, batch)
+        inputs[feature.name] = values.astype("int32")
+    return inputs
+
+
+def model_labels(schema, batch, seed=0):
+    """Labels `(B, 1)` by name; both classes where there are two examples or more."""
+    rng = np.random.default_rng(seed)
+    labels = {}
+    for label in schema.labels:
+        values = rng.normal(size=(batch, 1))
+        if label.task == "binary":
+            values = (np.arange(batch)[:, None] + rng.integers(2)) % 2
+        labels[label.name] = values.astype("float32")
+    return labels
+
+
+def losses(schema):
+    """Loss by label, for `compile`."""
+    names = {"binary": "binary_crossentropy", "regression": "mean_squared_error"}
+    return {label.name: names[label.task] for label in schema.labels}
+
+
+def gradients(model, outputs_of, loss_of):
+    """Gradients by weight path, raw: an `IndexedSlices` stays one."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = loss_of(outputs_of())
+    weights = model.trainable_weights
+    found = tape.gradient(loss, [weight.value for weight in weights])
+    return {weight.path: gradient for weight, gradient in zip(weights, found)}
+
+
+def square_loss(outputs):
+    """A loss of any outputs whose gradient is zero nowhere but by accident."""
+    import keras
+    import tensorflow as tf
+
+    parts = [
+        tf.reduce_mean(tf.square(tf.cast(output, tf.float32) - 0.3))
+        for output in keras.tree.flatten(outputs)
+    ]
+    return tf.add_n(parts)
+
+
+def values_of(gradient):
+    """A gradient as an array: the rows of an `IndexedSlices`."""
+    return np.asarray(getattr(gradient, "values", gradient), "float32")

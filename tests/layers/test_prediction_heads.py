@@ -1,0 +1,75 @@
+"""One output a label."""
+
+import numpy as np
+import pytest
+
+from keras_recs.layers import PredictionHeads
+from tests.numpy_reference import sigmoid
+
+RNG = np.random.default_rng(0)
+LEFT, RIGHT = RNG.normal(size=(2, 4, 3)).astype("float32")
+ONE = RNG.normal(size=(4, 1)).astype("float32")
+TWO = RNG.normal(size=(4, 2)).astype("float32")
+TASKS = {"click": "binary", "price": "regression"}
+
+
+def test_values():
+    layer = PredictionHeads(TASKS)
+    outputs = layer([LEFT, RIGHT], logits=[ONE, TWO])
+    kernel, bias = layer.get_weights()
+    logits = np.concatenate([LEFT, RIGHT], 1) @ kernel + bias + ONE + TWO
+    assert list(outputs) == list(TASKS)
+    np.testing.assert_allclose(outputs["click"], sigmoid(logits[:, :1]), rtol=1e-5)
+    np.testing.assert_allclose(outputs["price"], logits[:, 1:], rtol=1e-4)
+
+
+def test_towers_or_logits_alone():
+    layer = PredictionHeads({"click": "binary"})
+    kernel, bias = (layer([LEFT]), layer.get_weights())[1]
+    np.testing.assert_allclose(
+        layer([LEFT])["click"], sigmoid(LEFT @ kernel + bias), rtol=1e-5
+    )
+    layer = PredictionHeads(TASKS)
+    outputs = layer([], logits=[TWO])
+    assert layer.weights == []
+    np.testing.assert_allclose(outputs["click"], sigmoid(TWO[:, :1]), rtol=1e-5)
+    np.testing.assert_array_equal(outputs["price"], TWO[:, 1:])
+    # A logit of one column is that of every label.
+    outputs = PredictionHeads(TASKS)([], logits=[ONE])
+    np.testing.assert_array_equal(outputs["price"], ONE)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_float32_whatever_the_policy(policy):
+    """bfloat16 has no number between 0.996 and 1."""
+    import keras
+
+    keras.config.set_dtype_policy(policy)
+    outputs = PredictionHeads({"click": "binary"})(
+        [], logits=[np.array([[7.0], [7.5]], "float32")]
+    )
+    assert outputs["click"].dtype == "float32"
+    np.testing.assert_allclose(outputs["click"], sigmoid([[7.0], [7.5]]), rtol=1e-6)
+
+
+def test_a_layer_of_logits_alone_is_saved_without_towers(tmp_path):
+    """Keras would take the shape of the logits for that of the towers."""
+    import keras
+
+    inputs = keras.Input((2,), name="x")
+    model = keras.Model(inputs, PredictionHeads(TASKS)([], logits=[inputs]))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.weights == []
+    np.testing.assert_array_equal(loaded(TWO)["price"], model(TWO)["price"])
+
+
+def test_messages():
+    with pytest.raises(ValueError, match="`tasks` must name at least one label"):
+        PredictionHeads({})
+    with pytest.raises(
+        ValueError, match=r"Label 'y': its task must be one of .*'multiclass'"
+    ):
+        PredictionHeads({"y": "multiclass"})
+    with pytest.raises(ValueError, match="'heads' needs towers or logits"):
+        PredictionHeads(TASKS, name="heads").build()

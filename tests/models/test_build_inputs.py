@@ -1,0 +1,81 @@
+"""The Keras inputs and table arguments of a schema."""
+
+import pytest
+
+from keras_recs import CategoricalFeature, MultiValuedFeature, Schema, SequenceFeature
+from keras_recs.layers import TableConfig
+from keras_recs.models.build_inputs import build_inputs, stack_numbers, table_arguments
+from tests.samples import unfitted_schema
+
+
+def test_inputs(click_schema):
+    inputs = build_inputs(click_schema)
+    assert list(inputs) == list(click_schema.feature_names)
+    assert {n: t.shape for n, t in inputs.items()} == {
+        "user": (None,),
+        "item": (None,),
+        "genres": (None, None),
+        "history": (None, 3),
+        "hour": (None,),
+        "price": (None,),
+        "age": (None,),
+        "user_x_hour": (None,),
+    }
+    assert {n for n, t in inputs.items() if t.dtype == "float32"} == {"price"}
+    assert all(t.dtype == "int32" for n, t in inputs.items() if n != "price")
+    assert all(t.name == n for n, t in inputs.items())
+
+
+def test_a_set_of_known_length():
+    schema = Schema(features=[MultiValuedFeature("m", hash_bins=3, max_length=5)])
+    assert build_inputs(schema)["m"].shape == (None, 5)
+
+
+def test_numbers(click_schema):
+    inputs = build_inputs(click_schema)
+    assert stack_numbers(click_schema, inputs).shape == (None, 1)
+    schema = Schema(features=[CategoricalFeature("a", hash_bins=3)])
+    assert stack_numbers(schema, build_inputs(schema)) is None
+
+
+def test_tables(click_schema):
+    arguments = table_arguments(click_schema, 4)
+    assert arguments["tables"] == [
+        TableConfig("user", 5, 4),
+        TableConfig("item", 8, 4),
+        TableConfig("genres", 9, 4),
+        TableConfig("hour", 26, 4),
+        TableConfig("age", 5, 4),
+        TableConfig("user_x_hour", 13, 4),
+    ]
+    assert arguments["features"] == {
+        "user": "user",
+        "item": "item",
+        "genres": "genres",
+        "history": "item",
+        "hour": "hour",
+        "age": "age",
+        "user_x_hour": "user_x_hour",
+    }
+    assert arguments["combiners"] == {"genres": "sqrtn", "history": "mean"}
+    only = table_arguments(click_schema, 2, [click_schema["history"]])
+    assert only == {
+        "tables": [TableConfig("item", 8, 2)],
+        "features": {"history": "item"},
+        "combiners": {"history": "mean"},
+    }
+
+
+def test_features_with_a_column_that_is_named_combiner():
+    schema = Schema(
+        features=[
+            CategoricalFeature("combiner", hash_bins=3),
+            SequenceFeature("s", table="combiner", combiner="max"),
+        ]
+    )
+    assert table_arguments(schema, 2)["combiners"] == {"s": "max"}
+
+
+def test_an_unfitted_schema():
+    with pytest.raises(ValueError, match="A model needs a fitted schema"):
+        build_inputs(unfitted_schema())

@@ -1,0 +1,94 @@
+"""Every model against its NumPy twin, example by example."""
+
+import numpy as np
+import pytest
+
+from tests import harness, numpy_reference
+
+SCHEMAS = (
+    "every kind of feature, two labels",
+    "every kind of feature, one label",
+    "no numbers",
+)
+
+
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory):
+    return harness.model_schemas(tmp_path_factory.mktemp("schemas"))
+
+
+@pytest.mark.parametrize("schema_name", SCHEMAS)
+@pytest.mark.parametrize("name", harness.builders())
+def test_the_numbers_of_a_model(name, schema_name, schemas):
+    twin = getattr(numpy_reference, name, None)
+    assert twin is not None, f"write {name} in tests/numpy_reference.py"
+    schema = schemas[schema_name]
+    model = harness.build_model(name, schema)
+    rng = np.random.default_rng(0)
+    model.set_weights(
+        [rng.normal(size=w.shape, scale=0.4) for w in model.get_weights()]
+    )
+    inputs = harness.model_inputs(schema, 6)
+    outputs = model.predict_on_batch(inputs)
+    for row in range(6):
+        example = {key: value[row] for key, value in inputs.items()}
+        for label, expected in twin(model, schema, example).items():
+            np.testing.assert_allclose(
+                outputs[label][row, 0], expected, rtol=2e-5, atol=1e-6, err_msg=label
+            )
+
+
+@pytest.mark.parametrize("name", harness.builders())
+def test_padding_and_the_order_of_examples_change_nothing(name, schemas):
+    schema = schemas["every kind of feature, two labels"]
+    model = harness.build_model(name, schema)
+    inputs = harness.model_inputs(schema, 5)
+    outputs = model.predict_on_batch(inputs)
+    wider = {**inputs, "genres": np.pad(inputs["genres"], ((0, 0), (2, 3)))}
+    history = inputs["history"]
+    turned = {
+        **inputs,
+        "history": history[:, ::-1],
+    }  # pooled: no order, any padding side
+    for same in (wider, turned):
+        for label, values in model.predict_on_batch(same).items():
+            np.testing.assert_allclose(values, outputs[label], rtol=1e-5)
+    order = [3, 0, 4, 1, 2]
+    shuffled = {key: value[order] for key, value in inputs.items()}
+    for label, values in model.predict_on_batch(shuffled).items():
+        np.testing.assert_allclose(values, outputs[label][order], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", harness.builders())
+def test_table_gradients_stay_sparse(name, schemas):
+    import tensorflow as tf
+
+    schema = schemas["every kind of feature, two labels"]
+    model = harness.build_model(name, schema)
+    inputs = harness.tensors(harness.model_inputs(schema, 4))
+    found = harness.gradients(model, lambda: model(inputs), harness.square_loss)
+    tables = {path: g for path, g in found.items() if path.endswith("/embeddings")}
+    tables.pop("number_embedding/embeddings", None)
+    assert tables
+    assert all(isinstance(g, tf.IndexedSlices) for g in tables.values()), list(tables)
+
+
+@pytest.mark.parametrize("name", harness.builders())
+def test_messages(name, schemas):
+    from keras_recs import NumericFeature, Schema
+    from tests.samples import unfitted_schema
+
+    with pytest.raises(ValueError, match="A model needs a fitted schema"):
+        harness.build_model(name, unfitted_schema())
+    unlabelled = Schema(features=schemas["no numbers"].features)
+    with pytest.raises(ValueError, match="`tasks` must name at least one label"):
+        harness.build_model(name, unlabelled)
+    labels = schemas["no numbers"].labels
+    numbers = Schema(features=[NumericFeature("a"), NumericFeature("b")], labels=labels)
+    if name == "logistic_regression":
+        assert harness.build_model(name, numbers).count_params() == 2 * 3 + 3
+    else:
+        with pytest.raises(
+            ValueError, match=r"needs a categorical feature.*\['a', 'b'\]"
+        ):
+            harness.build_model(name, numbers)

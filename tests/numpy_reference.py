@@ -1,0 +1,308 @@
+"""What the library computes, written a second time: NumPy, Python loops, no shared code."""
+
+import math
+
+import numpy as np
+
+# === Hashes ===
+
+_K0, _K2 = 0xC3A5C85C97CB3127, 0x9AE16A3B2F90404F
+_MASK = (1 << 64) - 1
+
+
+def fingerprint64(text):
+    """FarmHash Fingerprint64 of up to 16 bytes, after the published algorithm."""
+
+    def rotate(value, shift):
+        return ((value >> shift) | (value << (64 - shift))) & _MASK
+
+    def finish(u, v, multiplier):
+        a = ((u ^ v) * multiplier) & _MASK
+        a ^= a >> 47
+        b = ((v ^ a) * multiplier) & _MASK
+        b ^= b >> 47
+        return (b * multiplier) & _MASK
+
+    data = text if isinstance(text, bytes) else text.encode()
+    n = len(data)
+    if n > 16:
+        raise NotImplementedError("up to 16 bytes")
+    multiplier = (_K2 + 2 * n) & _MASK
+    if n >= 8:
+        a = (int.from_bytes(data[:8], "little") + _K2) & _MASK
+        b = int.from_bytes(data[-8:], "little")
+        c = (rotate(b, 37) * multiplier + a) & _MASK
+        d = ((rotate(a, 25) + b) * multiplier) & _MASK
+        return finish(c, d, multiplier)
+    if n >= 4:
+        a = int.from_bytes(data[:4], "little")
+        b = int.from_bytes(data[-4:], "little")
+        return finish((n + (a << 3)) & _MASK, b, multiplier)
+    if n == 0:
+        return _K2
+    y = data[0] + (data[n >> 1] << 8)
+    z = n + (data[-1] << 2)
+    v = ((y * _K2) & _MASK) ^ ((z * _K0) & _MASK)
+    return ((v ^ (v >> 47)) * _K2) & _MASK
+
+
+# === Raw values to rows and numbers ===
+
+
+def hash_row(value, hash_bins, num_oov=1):
+    return 0 if value == "" else 1 + num_oov + fingerprint64(value) % hash_bins
+
+
+def vocabulary_row(value, vocabulary, num_oov=1):
+    if value == "":
+        return 0
+    if value in vocabulary:
+        return 1 + num_oov + vocabulary.index(value)
+    return 1 if num_oov == 1 else 1 + fingerprint64(value) % num_oov
+
+
+def identity_row(value, vocabulary_size, num_oov=1):
+    if value == -1:
+        return 0
+    if 0 <= value < vocabulary_size:
+        return 1 + num_oov + value
+    return 1 + value % num_oov
+
+
+def cross_row(values, hash_bins):
+    if any(value in ("", -1) for value in values):
+        return 1
+    return 2 + fingerprint64("\x1f".join(str(value) for value in values)) % hash_bins
+
+
+def bucket_row(x, boundaries, default=None):
+    if not math.isfinite(x):
+        if default is None:
+            return 1
+        x = default
+    return 2 + sum(1 for boundary in boundaries if boundary <= x)
+
+
+def number(x, log1p=False, mean=0.0, std=1.0, default=None):
+    if not math.isfinite(x):
+        if default is None:
+            return 0.0
+        x = default
+    if log1p:
+        x = math.copysign(math.log(1 + abs(x)), x)
+    return (x - mean) / (std if std else 1.0)
+
+
+# === Layers ===
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.asarray(x, "float64")))
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def factorization_machine(fields):
+    """Σ_{i<j} v_i ∘ v_j of `(F, D)`."""
+    total = np.zeros(fields.shape[1])
+    for i in range(len(fields)):
+        for j in range(i + 1, len(fields)):
+            total += fields[i] * fields[j]
+    return total
+
+
+def dot_pairs(fields):
+    """⟨v_i, v_j⟩ for i > j, row after row, of `(F, D)`."""
+    pairs = []
+    for i in range(len(fields)):
+        for j in range(i):
+            pairs.append(sum(a * b for a, b in zip(fields[i], fields[j])))
+    return np.array(pairs)
+
+
+def pool(vectors, combiner):
+    """The vectors that are there, `(n, D)` with n ≥ 0, as one."""
+    if len(vectors) == 0:
+        return np.zeros(vectors.shape[1])
+    if combiner == "max":
+        return np.array([max(column) for column in vectors.T])
+    total = np.zeros(vectors.shape[1])
+    for vector in vectors:
+        total += vector
+    return (
+        total / {"sum": 1, "mean": len(vectors), "sqrtn": len(vectors) ** 0.5}[combiner]
+    )
+
+
+def mlp(x, layers, activation=relu):
+    """`layers`: pairs of kernel and bias."""
+    for kernel, bias in layers:
+        x = activation(x @ kernel + bias)
+    return x
+
+
+class Stacked:
+    """A `FeatureEmbedding` read again: tables one below the other, row r in shard r mod N."""
+
+    def __init__(self, layer):
+        shards = [np.asarray(shard) for shard in layer.shards]
+        total = sum(len(shard) for shard in shards)
+        rows = [shards[r % len(shards)][r // len(shards)] for r in range(total)]
+        self.tables, start = {}, 0
+        for table in layer.tables:
+            self.tables[table.name] = np.array(rows[start : start + table.num_rows])
+            start += table.num_rows
+        self.features, self.combiners = layer.features, layer.combiners
+
+    def row(self, feature, r):
+        table = self.tables[self.features[feature]]
+        return table[r if 0 <= r < len(table) else 1]
+
+    def fields(self, example):
+        """`(F, D)` of one example: single values first, then the pooled ones."""
+        single, pooled = [], []
+        for feature in self.features:
+            value = np.asarray(example[feature])
+            if value.ndim == 0:
+                single.append(self.row(feature, int(value)))
+            else:
+                there = [self.row(feature, int(r)) for r in value if r != 0]
+                dim = next(iter(self.tables.values())).shape[1]
+                there = np.array(there, "float64").reshape(-1, dim)
+                pooled.append(pool(there, self.combiners[feature]))
+        return np.array(single + pooled, "float64")
+
+
+def _dense(layer):
+    return np.asarray(layer.kernel, "float64"), np.asarray(layer.bias, "float64")
+
+
+def _mlp(layer):
+    return [_dense(block[0]) for block in layer.blocks]
+
+
+def linear(layer, example, numbers):
+    """`(K,)`: a weight per value, w·x and a bias."""
+    total = np.asarray(layer.bias, "float64").copy()
+    if layer.weight_of_value is not None:
+        for weights in Stacked(layer.weight_of_value).fields(example):
+            total += weights
+    if layer.kernel is not None:
+        kernel = np.asarray(layer.kernel)
+        for i, x in enumerate(numbers):
+            total += x * kernel[i]
+    return total
+
+
+# === Models ===
+
+
+def _answers(schema, logits):
+    """Probabilities or values by label of `(K,)` logits."""
+    return {
+        label.name: sigmoid(logits[k]) if label.task == "binary" else logits[k]
+        for k, label in enumerate(schema.labels)
+    }
+
+
+def _head(model, tower):
+    kernel, bias = _dense(model.get_layer("heads").dense)
+    return tower @ kernel + bias
+
+
+def _numbers(schema, example):
+    return np.array([example[f.name] for f in schema.numeric_features], "float64")
+
+
+def logistic_regression(model, schema, example):
+    logits = linear(model.get_layer("linear"), example, _numbers(schema, example))
+    return _answers(schema, logits)
+
+
+def wide_and_deep(model, schema, example):
+    numbers = _numbers(schema, example)
+    wide = linear(model.get_layer("wide"), example, numbers)
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    x = np.concatenate([fields.reshape(-1), numbers])
+    deep = mlp(x, _mlp(model.get_layer("deep")))
+    return _answers(schema, _head(model, deep) + wide)
+
+
+def deepfm(model, schema, example):
+    numbers = _numbers(schema, example)
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    if len(numbers):
+        vectors = np.asarray(model.get_layer("number_embedding").embeddings)
+        fields = np.concatenate([fields, numbers[:, None] * vectors])
+    first = linear(model.get_layer("linear"), example, numbers)
+    second = factorization_machine(fields)
+    deep = mlp(fields.reshape(-1), _mlp(model.get_layer("deep")))
+    if len(schema.labels) == 1:
+        return _answers(schema, _head(model, deep) + first + second.sum())
+    return _answers(schema, _head(model, np.concatenate([deep, second])) + first)
+
+
+def dlrm(model, schema, example):
+    numbers = _numbers(schema, example)
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    if not len(numbers):
+        return _answers(
+            schema, _head(model, mlp(dot_pairs(fields), _mlp(model.get_layer("top"))))
+        )
+    dense = mlp(numbers, _mlp(model.get_layer("bottom")))
+    pairs = dot_pairs(np.concatenate([dense[None], fields]))
+    top = mlp(np.concatenate([dense, pairs]), _mlp(model.get_layer("top")))
+    return _answers(schema, _head(model, top))
+
+
+# === Metrics ===
+
+
+def auc(y_true, y_score, weight=None):
+    weight = [1.0] * len(y_true) if weight is None else weight
+    scores = [-math.inf if math.isnan(s) else s for s in y_score]
+    right = total = 0.0
+    for i, y in enumerate(y_true):
+        for j, z in enumerate(y_true):
+            if y == 1 and z == 0:
+                pair = weight[i] * weight[j]
+                total += pair
+                if scores[i] > scores[j]:
+                    right += pair
+                elif scores[i] == scores[j]:
+                    right += pair / 2
+    return right / total if total else math.nan
+
+
+def gauc(y_true, y_score, groups):
+    total = size = 0.0
+    for group in set(groups):
+        members = [i for i, g in enumerate(groups) if g == group]
+        value = auc([y_true[i] for i in members], [y_score[i] for i in members])
+        if not math.isnan(value):
+            total += len(members) * value
+            size += len(members)
+    return total / size if size else math.nan
+
+
+def log_loss(y_true, y_score, weight=None):
+    weight = [1.0] * len(y_true) if weight is None else weight
+    total = 0.0
+    for y, p, w in zip(y_true, y_score, weight):
+        total -= w * math.log(p if y == 1 else 1 - p)
+    return total / sum(weight)
+
+
+def expected_calibration_error(y_true, y_score, num_bins):
+    """Bins of equal size for a number of examples that `num_bins` divides."""
+    pairs = sorted(zip(y_score, y_true))
+    size = len(pairs) // num_bins
+    total = 0.0
+    for start in range(0, len(pairs), size):
+        part = pairs[start : start + size]
+        predicted = sum(p for p, _ in part) / size
+        observed = sum(y for _, y in part) / size
+        total += abs(predicted - observed) * size / len(pairs)
+    return total

@@ -1,0 +1,251 @@
+"""All features of a schema at once, against loops."""
+
+import numpy as np
+import pytest
+
+from keras_recs import (
+    CategoricalFeature,
+    CrossedFeature,
+    MultiValuedFeature,
+    NumericFeature,
+    Schema,
+    SequenceFeature,
+)
+from keras_recs.preprocessing import SchemaPreprocessor
+from keras_recs.schema import FittedNumeric
+from tests import numpy_reference as reference
+from tests import samples
+
+LISTS = ("genres", "history")
+
+
+def raw_tensors(columns, schema, ragged):
+    """Raw features as tensors: `""`, −1 and NaN where a value is missing."""
+    import tensorflow as tf
+
+    raw = {}
+    for feature in schema.raw_features:
+        values = columns[feature.name]
+        missing = {"string": "", "int64": -1, "float32": np.nan}[feature.dtype]
+        if feature.name in LISTS and ragged:
+            dtype = tf.string if feature.dtype == "string" else tf.int64
+            raw[feature.name] = tf.ragged.constant(values, dtype, ragged_rank=1)
+        elif feature.name in LISTS:
+            width = max(1, *(len(v) for v in values))
+            filled = [[*v, *[missing] * (width - len(v))] for v in values]
+            raw[feature.name] = tf.constant(filled, feature.dtype)
+        else:
+            filled = [missing if v is None else v for v in values]
+            raw[feature.name] = tf.constant(filled, feature.dtype)
+    return raw
+
+
+def expected_row(row):
+    """The model inputs of one raw row of `samples`, by the page's definitions."""
+    hour = 12 if row["hour"] is None else row["hour"]
+    history = [
+        reference.vocabulary_row(v, samples.ITEMS, 2) for v in row["history"][-3:]
+    ]
+    price, age = (np.nan if row[n] is None else row[n] for n in ("price", "age"))
+    return {
+        "user": reference.vocabulary_row(row["user"], samples.USERS),
+        "item": max(1, reference.vocabulary_row(row["item"] or "", samples.ITEMS, 2)),
+        "genres": [reference.hash_row(v, 7) for v in row["genres"]],
+        "history": [0] * (3 - len(history)) + history,
+        "hour": reference.identity_row(hour, 24),
+        "price": reference.number(price, True, **samples.PRICE),
+        "age": reference.bucket_row(age, samples.BOUNDARIES),
+        "user_x_hour": reference.cross_row([row["user"], hour], 11),
+    }
+
+
+@pytest.mark.parametrize("ragged", [True, False])
+def test_every_kind_of_feature(click_schema, ragged):
+    columns = samples.click_columns(64)
+    outputs = SchemaPreprocessor(click_schema)(
+        raw_tensors(columns, click_schema, ragged)
+    )
+    assert list(outputs) == list(click_schema.feature_names)
+    expected = [expected_row(row) for row in samples.rows_of(columns)]
+    for name, output in outputs.items():
+        assert output.dtype == ("float32" if name == "price" else "int32")
+        for row, values in enumerate(output.numpy()):
+            wanted = expected[row][name]
+            if name == "genres":  # as wide as the longest of the batch
+                assert output.shape[1] == 3
+                wanted = wanted + [0] * (3 - len(wanted))
+            np.testing.assert_allclose(values, wanted, rtol=1e-6, err_msg=name)
+        if name != "price":
+            table = click_schema.tables[click_schema[name].table_name]
+            assert output.numpy().min() >= 0
+            assert output.numpy().max() < table.num_rows
+
+
+def test_a_missing_value_inside_a_list_is_dropped_in_either_form():
+    """Else a ragged training batch and a dense request would differ."""
+    import tensorflow as tf
+
+    schema = Schema(
+        features=[
+            SequenceFeature("ids", vocabulary_size=9, max_length=2),
+            MultiValuedFeature("tags", hash_bins=9, max_length=2),
+        ]
+    )
+    ids, tags = [[3, -1, 4], [-1, -1, 5]], [["a", "", "b"], ["", "c", ""]]
+    layer = SchemaPreprocessor(schema)
+    dense = layer({"ids": tf.constant(ids, tf.int64), "tags": tf.constant(tags)})
+    ragged = layer(
+        {
+            "ids": tf.ragged.constant(ids, tf.int64),
+            "tags": tf.ragged.constant(tags),
+        }
+    )
+    for outputs in (dense, ragged):
+        assert outputs["ids"].numpy().tolist() == [[5, 6], [7, 0]]
+        a, b, c = (reference.hash_row(tag, 9) for tag in "abc")
+        assert outputs["tags"].numpy().tolist() == [[a, b], [c, 0]]
+
+
+@pytest.mark.parametrize(
+    ("padding", "expected"),
+    [("left", [[0, 0, 2], [3, 4, 5]]), ("right", [[2, 0, 0], [3, 4, 5]])],
+)
+def test_sequences_keep_their_most_recent_values(padding, expected):
+    schema = Schema(
+        features=[
+            SequenceFeature("s", vocabulary_size=9, max_length=3, padding=padding)
+        ]
+    )
+    raw = np.array([[0, -1, -1, -1], [0, 1, 2, 3]])
+    outputs = SchemaPreprocessor(schema)({"s": raw})
+    assert outputs["s"].numpy().tolist() == expected
+
+
+def test_multi_valued_features_keep_their_first_values():
+    schema = Schema(features=[MultiValuedFeature("m", vocabulary_size=9, max_length=2)])
+    outputs = SchemaPreprocessor(schema)({"m": np.array([[0, 1, 2], [3, -1, -1]])})
+    assert outputs["m"].numpy().tolist() == [[2, 3], [5, 0]]
+
+
+def test_a_batch_without_any_value_has_one_column():
+    schema = Schema(features=[MultiValuedFeature("m", hash_bins=9)])
+    outputs = SchemaPreprocessor(schema)({"m": np.array([["", ""], ["", ""]])})
+    assert outputs["m"].numpy().tolist() == [[0], [0]]
+
+
+def test_defaults_stand_in_for_what_is_missing():
+    schema = Schema(
+        features=[
+            CategoricalFeature("c", hash_bins=9, default="x"),
+            CategoricalFeature("i", vocabulary_size=9, default=3),
+            MultiValuedFeature("m", hash_bins=9, default="x"),
+            SequenceFeature("s", vocabulary_size=9, max_length=2, default=4),
+            NumericFeature("n", default=7.0),
+            NumericFeature("mean", default="mean", transform="log1p"),
+            NumericFeature("b", num_buckets=2, default=7.0),
+            CrossedFeature("cross", keys=("c", "i"), hash_bins=9),
+        ],
+        numerics={
+            "mean": FittedNumeric(3.0, 9.0, 9.0, 0.0, 9.0),
+            "b": FittedNumeric(0.0, 0.0, 1.0, 0.0, 9.0, boundaries=(5.0,)),
+        },
+    )
+    layer = SchemaPreprocessor(schema)
+    there = {
+        "c": ["x"],
+        "i": [3],
+        "m": [["x"]],
+        "s": [[4]],
+        "n": [7.0],
+        "mean": [3.0],
+        "b": [7.0],
+    }
+    gone = {
+        "c": [""],
+        "i": [-1],
+        "m": [[""]],
+        "s": [[-1]],
+        "n": [np.nan],
+        "mean": [np.nan],
+        "b": [np.inf],
+    }
+
+    def outputs(raw):
+        dtypes = {f.name: f.dtype for f in schema.raw_features}
+        arrays = {
+            n: np.array(v, "str" if dtypes[n] == "string" else dtypes[n])
+            for n, v in raw.items()
+        }
+        return {n: t.numpy().tolist() for n, t in layer(arrays).items()}
+
+    assert outputs(gone) == outputs(there)
+    row = outputs(gone)
+    assert row["s"] == [[6, 0]]
+    assert row["b"] == [3]
+    np.testing.assert_allclose(row["mean"], [np.log(4.0)], rtol=1e-6)
+    assert row["cross"] == [reference.cross_row(["x", 3], 9)]
+
+
+def test_without_a_default_a_missing_value_is_out_of_vocabulary():
+    schema = Schema(
+        features=[
+            CategoricalFeature("c", hash_bins=9),
+            CategoricalFeature("i", vocabulary_size=9, num_oov=3),
+            NumericFeature("n", transform="log1p"),
+            NumericFeature("b", num_buckets=2),
+        ],
+        numerics={"b": FittedNumeric(0.0, 0.0, 1.0, 0.0, 9.0, boundaries=(5.0,))},
+    )
+    raw = {
+        "c": np.array([""]),
+        "i": np.array([-1]),
+        "n": np.array([np.nan]),
+        "b": np.array([np.nan]),
+    }
+    outputs = SchemaPreprocessor(schema)(raw)
+    assert {n: t.numpy().tolist() for n, t in outputs.items()} == {
+        "c": [1],
+        "i": [1],
+        "n": [0.0],
+        "b": [1],
+    }
+
+
+def test_the_global_policy_changes_nothing(click_schema):
+    """The numbers of a mixed-precision training are those of serving."""
+    import keras
+
+    raw = raw_tensors(samples.click_columns(16), click_schema, ragged=True)
+    expected = SchemaPreprocessor(click_schema)(raw)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    outputs = SchemaPreprocessor(click_schema)(raw)
+    for name, output in outputs.items():
+        assert output.dtype == expected[name].dtype
+        np.testing.assert_array_equal(output, expected[name])
+
+
+def test_names_that_tensorflow_does_not_allow():
+    schema = Schema(
+        features=[
+            CategoricalFeature("Größe in cm", hash_bins=5),
+            NumericFeature("price €"),
+        ]
+    )
+    raw = {"Größe in cm": np.array(["a"]), "price €": np.array([1.5], "float32")}
+    outputs = SchemaPreprocessor(schema)(raw)
+    assert outputs["price €"].numpy().tolist() == [1.5]
+
+
+def test_messages(click_schema):
+    with pytest.raises(ValueError, match="SchemaPreprocessor needs a fitted schema"):
+        SchemaPreprocessor(samples.unfitted_schema())
+    schema = Schema(features=[CategoricalFeature("a", hash_bins=3)])
+    with pytest.raises(ValueError, match=r"Feature 'a' is missing. Received: \['b'\]"):
+        SchemaPreprocessor(schema)({"b": np.array(["x"])})
+
+
+def test_a_vocabulary_that_was_left_behind(tmp_path):
+    schema = samples.click_schema(tmp_path)
+    (tmp_path / "user.txt").unlink()
+    with pytest.raises(ValueError, match=r"'vocabulary_user'.*user.txt"):
+        SchemaPreprocessor(schema)

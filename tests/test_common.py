@@ -1,0 +1,359 @@
+"""What holds for every registered layer and for every model builder."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests import harness
+
+CLASSES = sorted(harness.registered_classes())
+BUILDERS = harness.builders()
+SCHEMAS = (
+    "every kind of feature, two labels",
+    "every kind of feature, one label",
+    "no numbers",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("common")
+
+
+@pytest.fixture(scope="module")
+def cases(folder):
+    return harness.layer_cases(folder)
+
+
+@pytest.fixture(scope="module")
+def schemas(folder):
+    return harness.model_schemas(folder)
+
+
+@pytest.fixture
+def case(cases, request):
+    name = request.node.callspec.params["name"]
+    assert name in cases, f"add {name} to layer_cases in tests/harness.py"
+    return cases[name]
+
+
+def as_json(config):
+    return json.loads(json.dumps(config))
+
+
+def same(left, right, **options):
+    import keras
+
+    left, right = keras.tree.flatten(left), keras.tree.flatten(right)
+    assert len(left) == len(right)
+    for a, b in zip(left, right):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), **options)
+
+
+# === Layers ===
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_registered_name(name):
+    import keras
+
+    cls = harness.find_class(name)
+    assert keras.saving.get_registered_name(cls) == f"keras_recs>{name}"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_config_holds_every_argument(name, case):
+    arguments = harness.own_arguments(harness.find_class(name))
+    assert set(case.arguments) == set(arguments), "the case must give every argument"
+    assert len(arguments) <= 7
+    for argument, value in case.arguments.items():
+        assert value is not arguments[argument].default, argument
+        assert value != arguments[argument].default, argument
+    layer = harness.find_class(name)(**case.arguments)
+    config = layer.get_config()
+    for argument in arguments:
+        assert argument in config
+        assert hasattr(layer, argument)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_config_round_trip(name, case):
+    import keras
+
+    cls = harness.find_class(name)
+    layer = cls(**case.arguments, name="given")
+    config = layer.get_config()
+    assert config["name"] == "given"
+    assert as_json(cls.from_config(config).get_config()) == as_json(config)
+    assert as_json(cls.from_config(as_json(config)).get_config()) == as_json(config)
+    stored = as_json(keras.saving.serialize_keras_object(layer))
+    safe = name not in harness.READS_FILES
+    loaded = keras.saving.deserialize_keras_object(stored, safe_mode=safe)
+    assert type(loaded) is cls
+    assert as_json(loaded.get_config()) == as_json(config)
+    # A layer made from the configuration computes the same.
+    values = harness.tensors(case.inputs(3))
+    outputs = harness.call(layer, values)
+    copy = cls.from_config(as_json(config))
+    harness.call(copy, values)
+    copy.set_weights(layer.get_weights())
+    same(harness.call(copy, values), outputs)
+    assert as_json(layer.get_config()) == as_json(config), "`call` changed the config"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_build_alone_creates_all_weights(name, case):
+    layer = harness.find_class(name)(**case.arguments)
+    config = as_json(layer.get_config())
+    harness.build(layer, case.inputs(2))
+    assert layer.built
+    assert as_json(layer.get_config()) == config, "`build` changed the config"
+    built = [(weight.path, weight.shape) for weight in layer.weights]
+    for child in layer._flatten_layers(include_self=False):
+        assert child.built, child.name
+    harness.call(layer, harness.tensors(case.inputs(2)))
+    assert [(weight.path, weight.shape) for weight in layer.weights] == built
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_shapes_for_batches_of_1_3_and_none(name, case):
+    import keras
+
+    layer = harness.find_class(name)(**case.arguments)
+    for batch in (1, 3):
+        values = case.inputs(batch)
+        outputs = harness.call(layer, harness.tensors(values))
+        for known in (batch, None):
+            arguments, _ = harness.symbolic(values, known)
+            spec = harness.call(layer, arguments)
+            keras.tree.assert_same_structure(spec, outputs)
+            for promised, output in zip(
+                keras.tree.flatten(spec), keras.tree.flatten(outputs)
+            ):
+                assert keras.backend.standardize_dtype(output.dtype) == promised.dtype
+                assert output.shape[0] == batch, "a batch must stay a batch"
+                assert len(promised.shape) == len(output.shape)
+                for p, o in zip(promised.shape[1:], output.shape[1:]):
+                    assert p in (None, o)
+    # Rows do not see each other: one alone gives what it gives in a batch.
+    many = keras.tree.flatten(harness.call(layer, harness.tensors(case.inputs(3))))
+    first = keras.tree.map_structure(lambda a: a[:1], case.inputs(3))
+    alone = keras.tree.flatten(harness.call(layer, harness.tensors(first)))
+    same(
+        [
+            m[:1, ..., : a.shape[-1]] if a.shape.rank > 1 else m[:1]
+            for m, a in zip(many, alone)
+        ],
+        alone,
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_eager_equals_graph(name, case):
+    import keras
+    import tensorflow as tf
+
+    layer = harness.find_class(name)(**case.arguments)
+    values = harness.tensors(case.inputs(3))
+    eager = harness.call(layer, values)
+    signature = keras.tree.map_structure(
+        lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), values
+    )
+    graph = tf.function(lambda v: harness.call(layer, v), input_signature=[signature])
+    same(graph(values), eager, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_dtype_policies(name, case):
+    import keras
+
+    cls = harness.find_class(name)
+    values = harness.tensors(case.inputs(3))
+    reference = cls(**case.arguments)
+    expected = harness.call(reference, values)
+    for policy in harness.POLICIES:
+        keras.config.set_dtype_policy(policy)
+        layer = cls(**case.arguments)
+        harness.build(layer, case.inputs(3))
+        layer.set_weights(reference.get_weights())
+        for weight in layer.weights:
+            assert weight.dtype in ("float32", "int32", "uint32"), weight.path
+        outputs = harness.call(layer, values)
+        floats = [o for o in keras.tree.flatten(outputs) if o.dtype.is_floating]
+        assert all(
+            o.dtype == layer.compute_dtype or o.dtype == "float32" for o in floats
+        )
+        as_float = keras.tree.map_structure(lambda t: np.asarray(t, "float32"), outputs)
+        tolerance = 1e-6 if policy == "float32" else 0.03
+        same(as_float, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_weight_of_a_layer_gets_a_finite_gradient(name, case):
+    layer = harness.find_class(name)(**case.arguments)
+    values = harness.tensors(case.inputs(3))
+    harness.build(layer, case.inputs(3))
+    found = harness.gradients(
+        layer, lambda: harness.call(layer, values), harness.square_loss
+    )
+    for path, gradient in found.items():
+        assert gradient is not None, path
+        assert np.isfinite(harness.values_of(gradient)).all(), path
+
+
+# === Models ===
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_harness_knows_every_argument(name):
+    import keras_recs
+
+    arguments = harness.own_arguments(getattr(keras_recs.models, name))
+    assert next(iter(arguments)) == "schema"
+    assert len(arguments) <= 8
+    unknown = set(arguments) - {"schema"} - set(harness.SMALL_ARGUMENTS)
+    assert not unknown, "add them to SMALL_ARGUMENTS in tests/harness.py"
+
+
+@pytest.mark.parametrize("schema_name", SCHEMAS)
+@pytest.mark.parametrize("name", BUILDERS)
+def test_model(name, schema_name, schemas):
+    """Names, shapes for any batch, eager = graph, config round trip, gradients."""
+    import keras
+    import tensorflow as tf
+
+    schema = schemas[schema_name]
+    model = harness.build_model(name, schema)
+    assert isinstance(model, keras.Model)
+    assert model.name == name
+    assert set(model.input) == set(schema.feature_names)
+    assert list(model.output) == list(schema.label_names)
+    assert all(output.shape == (None, 1) for output in model.output.values())
+    assert all(output.dtype == "float32" for output in model.output.values())
+
+    inputs = harness.tensors(harness.model_inputs(schema, 3))
+    outputs = model(inputs)
+    graph = tf.function(model)(inputs)
+    for label in schema.labels:
+        values = outputs[label.name].numpy()
+        assert values.shape == (3, 1)
+        assert np.isfinite(values).all()
+        if label.task == "binary":
+            assert ((values > 0) & (values < 1)).all()
+        np.testing.assert_allclose(graph[label.name], values, rtol=1e-5)
+        one = model({key: value[:1] for key, value in inputs.items()})
+        assert one[label.name].shape == (1, 1)
+        np.testing.assert_allclose(one[label.name], values[:1], rtol=1e-5)
+
+    config = as_json(model.get_config())
+    copy = keras.Model.from_config(config)
+    assert [w.path for w in copy.weights] == [w.path for w in model.weights]
+    copy.set_weights(model.get_weights())
+    same(copy(inputs), outputs)
+
+    found = harness.gradients(model, lambda: model(inputs), harness.square_loss)
+    for path, gradient in found.items():
+        assert gradient is not None, path
+        values = harness.values_of(gradient)
+        assert np.isfinite(values).all(), path
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_other_arguments_of_a_builder(name, schemas):
+    """Every argument with another value than its default reaches the model."""
+    import keras_recs
+
+    schema = schemas["every kind of feature, two labels"]
+    arguments = harness.own_arguments(getattr(keras_recs.models, name))
+    plain = json.dumps(harness.build_model(name, schema).get_config())
+    for argument, parameter in arguments.items():
+        if argument in ("schema", *harness.SIZES):
+            continue
+        value = harness.SMALL_ARGUMENTS[argument]
+        assert value != parameter.default
+        extra = {"dropout": 0.1} if argument == "seed" else {}
+        changed = harness.build_model(name, schema, **{**extra, argument: value})
+        assert json.dumps(changed.get_config()) != plain, argument
+
+
+@pytest.mark.parametrize("policy", harness.POLICIES)
+@pytest.mark.parametrize("name", BUILDERS)
+def test_one_fit_step(name, policy, schemas):
+    """One step moves every weight and leaves it finite, under each policy."""
+    import keras
+
+    schema = schemas["every kind of feature, two labels"]
+    keras.config.set_dtype_policy(policy)
+    model = harness.build_model(name, schema)
+    before = [np.asarray(weight).copy() for weight in model.trainable_weights]
+    model.compile("adam", loss=harness.losses(schema))
+    rows = 8
+    model.fit(
+        harness.model_inputs(schema, rows),
+        harness.model_labels(schema, rows),
+        batch_size=rows,
+        verbose=0,
+    )
+    for old, weight in zip(before, model.trainable_weights):
+        assert np.isfinite(np.asarray(weight)).all(), weight.path
+        assert weight.dtype == "float32"
+        assert not np.array_equal(old, np.asarray(weight)), weight.path
+    outputs = model.predict_on_batch(harness.model_inputs(schema, 1))
+    assert {str(output.dtype) for output in outputs.values()} == {"float32"}
+
+
+RELOAD = """
+import sys
+from pathlib import Path
+import keras
+import numpy as np
+import tensorflow as tf
+import keras_recs.layers
+import keras_recs.preprocessing
+for name in keras_recs.preprocessing.__all__:
+    getattr(keras_recs.preprocessing, name)
+for path in sorted(Path(sys.argv[1]).glob("*.keras")):
+    model = keras.models.load_model(path, safe_mode=path.stem not in sys.argv[2:])
+    with np.load(path.with_suffix(".inputs.npz")) as stored:
+        inputs = {name: tf.constant(stored[name]) for name in stored.files}
+    outputs = keras.tree.flatten(model(inputs))
+    with np.load(path.with_suffix(".outputs.npz")) as stored:
+        assert len(stored.files) == len(outputs)
+        for name, output in zip(stored.files, outputs):
+            np.testing.assert_array_equal(np.asarray(output), stored[name], path.name)
+    print(path.stem)
+"""
+
+
+def test_saved_models_load_in_a_fresh_process(cases, schemas, tmp_path):
+    """Every layer and every model, as `.keras` without `custom_objects`."""
+    import keras
+
+    def save(name, model, inputs):
+        outputs = keras.tree.flatten(model(harness.tensors(inputs)))
+        model.save(tmp_path / f"{name}.keras")
+        np.savez(tmp_path / f"{name}.inputs.npz", **inputs)
+        arrays = {f"out_{i:03}": np.asarray(o) for i, o in enumerate(outputs)}
+        np.savez(tmp_path / f"{name}.outputs.npz", **arrays)
+
+    for name in CLASSES:
+        layer = harness.find_class(name)(**cases[name].arguments)
+        values = cases[name].inputs(3)
+        save(name, harness.functional(layer, values), harness.named(values))
+    schema = schemas["every kind of feature, two labels"]
+    for name in BUILDERS:
+        save(name, harness.build_model(name, schema), harness.model_inputs(schema, 3))
+    done = subprocess.run(
+        [sys.executable, "-c", RELOAD, str(tmp_path), *harness.READS_FILES],
+        cwd=harness.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.split() == sorted([*CLASSES, *BUILDERS])
