@@ -1,10 +1,12 @@
 """Deep recommenders for TensorFlow and Keras 3: from raw logs to a served prediction.
 
-Subpackages load when they are first used, so that `import keras_recs` stays light and
-works where TensorFlow is absent.
+The layers are imported with the package, so that `keras.models.load_model` knows them;
+other subpackages load when they are first used. TensorFlow is imported by what needs it
+only: with another Keras backend the layers, models and metrics do without.
 """
 
 import importlib
+import os
 
 from keras_recs.schema import (
     CategoricalFeature,
@@ -39,6 +41,11 @@ __all__ = [
     "SequenceFeature",
     "__version__",
 ]
+
+# Processes that only read raw data, or check an export, do without Keras and
+# TensorFlow, which take seconds and half a gigabyte each.
+if not os.environ.get("KERAS_RECS_WITHOUT_KERAS"):
+    import keras_recs.layers
 
 
 def __getattr__(name: str):

@@ -17,10 +17,13 @@ schema.json, vocabularies/, statistics.json, train-*.tfrecord (valid-*, test-*),
 manifest.json with the row counts, and quarantine.jsonl with the bad rows.
 """
 
+import os
 import signal
 import sys
 
 from absl import app, flags
+
+os.environ["KERAS_RECS_WITHOUT_KERAS"] = "1"  # none is needed: it starts at once
 
 from keras_recs.data.prepare import QUARANTINE, Prepared, prepare
 from keras_recs.data.split import KINDS, Split
@@ -78,7 +81,9 @@ def report(prepared: Prepared) -> None:
 
 def main(_) -> None:
     """Runs the program."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # removes what is unfinished
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # removes what is unfinished
     try:
         prepared = prepare(
             INPUT.value,

@@ -11,6 +11,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -46,7 +47,13 @@ def run(*arguments: str) -> None:
     """Runs a program of the library, showing the command."""
     command = [sys.executable, "-m", *arguments]
     print("$ python " + shlex.join(command[1:]), flush=True)
-    subprocess.run(command, check=True, timeout=600)
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        for line in process.stderr:  # without TensorFlow's greetings
+            if not re.match(rb"[IWE]0000 |WARNING: All log messages", line):
+                sys.stderr.buffer.write(line)
+                sys.stderr.flush()
+    if process.returncode:
+        sys.exit(f"This step failed with exit status {process.returncode}.")
 
 
 def write_log(raw: Path):

@@ -12,6 +12,7 @@ checkpoints/ and tensorboard/. Run again after an interruption, it goes on.
 """
 
 import inspect
+import sys
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -102,15 +103,16 @@ def train(config: Config, workdir: Path, strategy_name: str):
         epochs=config.epochs,
         monitor=config.monitor,
         patience=config.patience,
+        # A bar on a screen, a line an epoch in a file.
+        verbose="auto" if sys.stdout.isatty() else 2,
     )
 
 
 def main(_) -> None:
     """Runs the program."""
     config = load_config(CONFIG.value).replaced(SET.value)
-    history = train(config, Path(WORKDIR.value), STRATEGY.value)
-    for name, values in history.history.items():
-        logging.info("%s by epoch: %s", name, [round(v, 5) for v in values])
+    train(config, Path(WORKDIR.value), STRATEGY.value)
+    print(f"run: {WORKDIR.value}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +88,32 @@ def own_arguments(function):
         for name, parameter in inspect.signature(function).parameters.items()
         if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
     }
+
+
+# === Other processes ===
+
+
+def run_python(*arguments, check=True, **environment):
+    """Runs Python in the checkout with a hard time limit.
+
+    Args:
+        *arguments: of the interpreter, such as `"-c"` and the code.
+        check: bool. Fail if it fails.
+        **environment: variables beside this process's own.
+    """
+    inherited = {**os.environ}
+    inherited.pop("KERAS_RECS_WITHOUT_KERAS", None)  # `pipelines.prepare` sets it
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    if check:
+        assert done.returncode == 0, done.stderr[-4000:]
+    return done
 
 
 # === How to make and call a layer ===

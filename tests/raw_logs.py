@@ -115,9 +115,7 @@ def write_parquet(rows, path, row_group_size=37):
     import pyarrow as pa
     from pyarrow import parquet
 
-    parquet.write_table(
-        pa.Table.from_pylist(rows), path, row_group_size=row_group_size
-    )
+    parquet.write_table(pa.Table.from_pylist(rows), path, row_group_size=row_group_size)
 
 
 def write_log(rows, path):

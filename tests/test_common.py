@@ -1,8 +1,6 @@
 """What holds for every registered layer and for every model builder."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -313,8 +311,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-import keras_recs.layers
-import keras_recs.preprocessing
+import keras_recs
 for name in keras_recs.preprocessing.__all__:
     getattr(keras_recs.preprocessing, name)
 for path in sorted(Path(sys.argv[1]).glob("*.keras")):
@@ -348,12 +345,5 @@ def test_saved_models_load_in_a_fresh_process(cases, schemas, tmp_path):
     schema = schemas["every kind of feature, two labels"]
     for name in BUILDERS:
         save(name, harness.build_model(name, schema), harness.model_inputs(schema, 3))
-    done = subprocess.run(
-        [sys.executable, "-c", RELOAD, str(tmp_path), *harness.READS_FILES],
-        cwd=harness.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    done = harness.run_python("-c", RELOAD, tmp_path, *harness.READS_FILES)
     assert done.stdout.split() == sorted([*CLASSES, *BUILDERS])

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -18,7 +16,7 @@ from keras_recs import (
     SequenceFeature,
 )
 from keras_recs.schema import Column, FittedNumeric, FittedVocabulary, Table
-from tests.harness import ROOT
+from tests.harness import run_python
 from tests.samples import click_schema, unfitted_schema
 
 LISTS = (MultiValuedFeature, SequenceFeature)
@@ -404,14 +402,8 @@ def test_fingerprint(click_schema, tmp_path):
 def test_the_fingerprint_is_that_of_every_process():
     schema = unfitted_schema()
     code = "from tests.samples import unfitted_schema; print(unfitted_schema().fingerprint())"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stdout.strip() == schema.fingerprint(), done.stderr
+    done = run_python("-c", code, KERAS_RECS_WITHOUT_KERAS="1")
+    assert done.stdout.strip() == schema.fingerprint()
 
 
 FEATURE = {"type": "categorical", "name": "x"}

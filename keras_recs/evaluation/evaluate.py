@@ -49,15 +49,21 @@ def measure(predictions: Predictions, schema: Schema) -> dict[str, dict[str, flo
                 "log_loss": metrics.log_loss(y, p, w),
                 "calibration_ratio": metrics.calibration_ratio(y, p, w),
                 "expected_calibration_error": metrics.expected_calibration_error(y, p),
-                "positive_rate": float(np.average(y, weights=w)),
+                "positive_rate": _mean(y, w),
             }
             if predictions.groups is not None:
                 values["gauc"] = metrics.gauc(y, p, predictions.groups)
         else:
             error = y.astype("float64") - p
             values = {
-                "mse": float(np.average(error**2, weights=w)),
-                "mae": float(np.average(np.abs(error), weights=w)),
+                "mse": _mean(error**2, w),
+                "mae": _mean(np.abs(error), w),
             }
         results[label.name] = {**values, "examples": len(y)}
     return results
+
+
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:
+    if weights is not None and not weights.any():
+        return float("nan")
+    return float(np.average(values, weights=weights))

@@ -2,6 +2,8 @@
 
 import os
 
+import numpy as np
+
 from keras_recs import metrics
 from keras_recs.evaluation.figure import figure
 from keras_recs.metrics.expected_calibration_error import reliability_bins
@@ -22,7 +24,7 @@ def plot_reliability(
     predicted, observed, _ = reliability_bins(y_true, y_score, num_bins)
     ratio = metrics.calibration_ratio(y_true, y_score)
     error = metrics.expected_calibration_error(y_true, y_score, num_bins)
-    top = float(max(predicted.max(), observed.max(), 1e-3)) * 1.05
+    top = float(np.nanmax([*predicted, *observed, 1e-3])) * 1.05
     with figure(path) as axes:
         axes.plot([0, top], [0, top], "--", color="gray", linewidth=1, label="ideal")
         axes.plot(

@@ -8,6 +8,11 @@ import math
 import numpy as np
 
 
+def root_mean_square(values: np.ndarray) -> float:
+    """The size of values in general."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
     """How far an output may be off: `absolute + relative · its size`.
@@ -60,7 +65,7 @@ class Comparison:
             kinds = [f"{a.dtype} of shape {a.shape}" for a in (got, wanted)]
             return cls(math.inf, math.inf, rows_of, rows_of.start, *kinds)
         if wanted.dtype.kind == "f":
-            size = float(np.sqrt(np.mean(np.square(expected))))
+            size = root_mean_square(expected)
             difference = np.where(np.isfinite(got), np.abs(got - wanted), np.inf)
             ratio = difference / tolerance.allowed(wanted, size)
         else:

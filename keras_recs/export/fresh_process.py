@@ -117,4 +117,5 @@ def _environment() -> dict[str, str]:
         # This process may hold all of the GPU's memory.
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_RECS_WITHOUT_KERAS": "1",
     }

@@ -33,7 +33,7 @@ def saved_model(
     Serving links, and every signature must answer 1,000 rows at once, and some of them
     one by one, as the Keras model does: probabilities within 1e-6, other outputs within
     1e-5 of their size. (A model that computes in half precision is allowed twice the
-    error that this makes beside float32; it is measured, see the manifest.) A version
+    error that this makes beside float32, up to 0.1; see the manifest.) A version
     appears whole or not at all.
 
     Args:

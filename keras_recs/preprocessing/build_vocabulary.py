@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import heapq
+import itertools
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -243,19 +244,18 @@ class _SortedValues:
             return
         if self._tables:
             self._spill(self._take())
-        merged = heapq.merge(*map(_rows, self._runs), key=_order)
-        rows: list[dict[str, Any]] = []
+        try:
+            yield from self._merged()
+        finally:
+            for path in self._runs:
+                os.remove(path)
+
+    def _merged(self) -> Iterator[pa.Table]:
         with pa.ipc.open_stream(self._runs[0]) as reader:
             schema = reader.schema
-        for row in merged:
-            rows.append(row)
-            if len(rows) == _BATCH_ROWS:
-                yield pa.Table.from_pylist(rows, schema)
-                rows = []
-        if rows:
-            yield pa.Table.from_pylist(rows, schema)
-        for path in self._runs:
-            os.remove(path)
+        rows = heapq.merge(*map(_rows, self._runs), key=_order)
+        while batch := list(itertools.islice(rows, _BATCH_ROWS)):
+            yield pa.Table.from_pylist(batch, schema)
 
     def _take(self) -> pa.Table:
         table = _sorted(pa.concat_tables(self._tables))

@@ -160,7 +160,11 @@ class _Worker:
                 [sys.executable, "-P", "-c", _COMMAND],
                 stdin=task_end,
                 stdout=answer_end,
-                env={**os.environ, "PYTHONPATH": path},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": path,
+                    "KERAS_RECS_WITHOUT_KERAS": "1",
+                },
             )
         finally:
             os.close(task_end)

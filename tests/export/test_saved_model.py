@@ -425,6 +425,20 @@ def test_mixed_precision_is_served_as_float32(
     assert parity["tolerances"]["click"]["absolute"] < 0.02
 
 
+def test_a_model_that_half_precision_upsets_is_not_published(tmp_path):
+    schema = _small_schema()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    inputs = make_inputs(schema)
+    # 1 + x / 1000 keeps hardly a bit of x in bfloat16, and the factor 1000 brings that
+    # to light. Were so much noise tolerated, the skew of the layer would pass.
+    x = keras.layers.Reshape((1,), dtype="bfloat16")(1 + inputs["x"] * 1e-3)
+    z = ComparesWithBatch(dtype="bfloat16")(x) * 1000.0
+    model = keras.Model(inputs, {"click": keras.ops.sigmoid(z)})
+    with pytest.raises(RuntimeError, match="half precision"):
+        saved_model(model, schema, tmp_path / "export")
+    assert list((tmp_path / "export").iterdir()) == []
+
+
 def test_float32_twin(schema):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = deep_model(schema)

@@ -121,16 +121,12 @@ class FeatureEmbedding(keras.layers.Layer):
         values = ops.cast(values, self.compute_dtype)
         if not listed:
             return values
-        fields = []
-        if single:
-            # TensorFlow forgets the size of a slice where L differs between batches.
-            shape = (-1, len(single), self.embedding_dim)
-            fields = [ops.reshape(values[:, : len(single)], shape)]  # (B, F, D)
+        fields = [self._part(values, 0, len(single))] if single else []  # (B, F, D)
         start = len(single)
         outputs = {}
         for name, block in zip(listed, blocks[-len(listed) :]):
             length = ops.shape(block)[1]
-            value = values[:, start : start + length]  # (B, L, D)
+            value = self._part(values, start, length)  # (B, L, D)
             start = start + length
             if name in pooled:
                 field = pool(value, masks[name], self.combiners[name])
@@ -197,6 +193,13 @@ class FeatureEmbedding(keras.layers.Layer):
         if keras.backend.standardize_dtype(rows.dtype) == "int64":
             rows = ops.clip(rows, -1, 2**31 - 1)  # else it could wrap into the table
         return ops.cast(rows, self._row_dtype)
+
+    def _part(self, values, start, length):
+        part = values[:, start : start + length]
+        if isinstance(length, int):
+            # TensorFlow forgets it beside a list whose length differs between batches.
+            part = ops.reshape(part, (-1, length, self.embedding_dim))
+        return part
 
     def _stacked_rows(self, names, rows):
         """Rows of the features' tables as rows of the stacked one."""

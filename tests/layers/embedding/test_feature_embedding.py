@@ -133,16 +133,19 @@ def test_a_row_outside_the_table_reads_the_oov_row(outside):
     np.testing.assert_array_equal(*in_list[:2, layer.field_names.index("history")])
 
 
-def test_the_number_of_fields_is_known_where_lengths_differ():
+def test_known_sizes_stay_known_where_lengths_differ():
     """Else a layer such as DotInteraction fails at the second batch of a fit."""
-    layer = make()
+    layer = make({"tags": "mean", "clicks": "max"})
     layer(rows())
     spec = {
         name: tf.TensorSpec([None] * np.ndim(value), tf.int32)
         for name, value in INPUTS.items()
     }
+    spec["history"] = tf.TensorSpec([None, 2], tf.int32)
     graph = tf.function(layer, input_signature=[spec]).get_concrete_function()
-    assert graph.output_shapes.as_list()[1:] == [5, 3]
+    fields, sequences = graph.output_shapes
+    assert fields.as_list() == [None, 4, 3]
+    assert sequences["history"].as_list() == [None, 2, 3]
 
 
 def test_a_table_of_one_row():

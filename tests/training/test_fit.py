@@ -1,0 +1,339 @@
+"""What a run leaves behind, which epoch it keeps, and how it goes on."""
+
+import csv
+import math
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
+from keras_recs.data import array_dataset
+from keras_recs.evaluation import evaluate
+from keras_recs.models import deepfm, logistic_regression
+from keras_recs.training import fit
+from tests import samples
+
+SCHEMA = Schema(
+    features=[
+        CategoricalFeature("user", vocabulary_size=8),
+        CategoricalFeature("item", vocabulary_size=8),
+        NumericFeature("x"),
+    ],
+    labels=[Label("click")],
+    group_key="user",
+)
+REGRESSION = Schema(features=SCHEMA.features, labels=[Label("y", task="regression")])
+
+
+def columns(size, seed=0):
+    """Clicks that depend on the item; a value to regress on."""
+    rng = np.random.default_rng(seed)
+    item = rng.integers(0, 8, size)
+    data = {"user": rng.integers(0, 8, size), "item": item, "x": rng.normal(size=size)}
+    data["click"] = rng.binomial(1, np.where(item < 4, 0.8, 0.2))
+    data["y"] = item + rng.normal(size=size, scale=0.1)
+    return data
+
+
+@pytest.fixture(scope="module")
+def train():
+    return array_dataset(columns(128), SCHEMA, 32, shuffle=False)
+
+
+@pytest.fixture(scope="module")
+def valid():
+    return array_dataset(columns(64, 1), SCHEMA, 64, shuffle=False, with_group=True)
+
+
+def compiled(builder=logistic_regression, *arguments, **options):
+    keras.utils.set_random_seed(0)
+    model = builder(SCHEMA, *arguments, **options)
+    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    return model
+
+
+def history_of(workdir):
+    with open(workdir / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+class Stop(keras.callbacks.Callback):
+    """Interrupts the run at the second batch of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch == self.epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now and batch == 1:
+            raise KeyboardInterrupt
+
+
+class Spoil(keras.callbacks.Callback):
+    """Turns all predictions round at the start of an epoch and of those after it."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.model.set_weights([-w for w in self.model.get_weights()])
+            self.model.optimizer.learning_rate = 0.0
+
+
+# === What a run leaves ===
+
+
+def test_a_run_is_complete(tmp_path, click_schema):
+    data = samples.click_columns(64)
+    batches = array_dataset(data, click_schema, 32)
+    check = array_dataset(data, click_schema, 64, shuffle=False, with_group=True)
+    keras.utils.set_random_seed(0)
+    model = logistic_regression(click_schema)
+    model.compile("adam", {"click": "binary_crossentropy", "rating": "mse"})
+    workdir = tmp_path / "a" / "run"
+    history = fit(
+        model, batches, click_schema, workdir, validation=check, epochs=2, verbose=0
+    )
+
+    assert names(workdir) == [
+        "checkpoints",
+        "history.csv",
+        "model.keras",
+        "schema.json",
+        "tensorboard",
+        "vocabularies",
+    ]
+    assert names(workdir / "vocabularies") == ["item.txt", "user.txt"]
+    assert names(workdir / "checkpoints") == ["best.weights.h5"], "no backup is left"
+    assert list((workdir / "tensorboard" / "train").iterdir())
+
+    rows = history_of(workdir)
+    assert [row.pop("epoch") for row in rows] == ["0", "1"]
+    assert {
+        name: [float(row[name]) for row in rows] for name in rows[0]
+    } == history.history
+    expected = {
+        *(
+            f"val_click_{m}"
+            for m in (
+                "auc",
+                "gauc",
+                "log_loss",
+                "calibration_ratio",
+                "expected_calibration_error",
+            )
+        ),
+        "val_rating_mse",
+        "val_rating_mae",
+    }
+    assert expected <= set(rows[0])
+
+    # The folder stands for itself: it can move, and the data can go.
+    moved = tmp_path / "moved"
+    shutil.move(workdir, moved)
+    schema = Schema.load(moved)
+    assert schema.fingerprint() == click_schema.fingerprint()
+    assert schema.vocabularies["user"].path == str(moved / "vocabularies" / "user.txt")
+    loaded = keras.models.load_model(moved / "model.keras")
+    (inputs, *_), *_ = array_dataset(data, schema, 64, shuffle=False)
+    for name, values in loaded.predict_on_batch(inputs).items():
+        np.testing.assert_array_equal(values, model.predict_on_batch(inputs)[name])
+
+
+def test_without_validation(train, tmp_path):
+    history = fit(compiled(), train, SCHEMA, tmp_path, epochs=2, verbose=0)
+    assert list(history.history) == ["loss"]
+    assert names(tmp_path / "checkpoints") == []
+    assert (tmp_path / "model.keras").exists()
+
+
+def test_it_learns(train, valid, tmp_path):
+    history = fit(
+        compiled(), train, SCHEMA, tmp_path, validation=valid, epochs=8, verbose=0
+    )
+    auc = history.history["val_click_auc"]
+    best = evaluate(keras.models.load_model(tmp_path / "model.keras"), valid, SCHEMA)
+    assert best["click"]["auc"] == max(auc) > 0.75
+
+
+def test_the_same_seed_gives_the_same_metrics(tmp_path):
+    def run(name, seed):
+        keras.utils.set_random_seed(seed)
+        batches = array_dataset(columns(128), SCHEMA, 32, seed=seed)
+        check = array_dataset(columns(64, 1), SCHEMA, 64, shuffle=False)
+        model = deepfm(SCHEMA, 4, (8,), dropout=0.2)
+        model.compile("adam", "binary_crossentropy")
+        return fit(
+            model,
+            batches,
+            SCHEMA,
+            tmp_path / name,
+            validation=check,
+            epochs=2,
+            verbose=0,
+        ).history
+
+    first = run("a", 3)
+    assert first == run("b", 3)
+    assert first != run("c", 4)
+
+
+def test_mixed_precision(train, valid, tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    model = compiled(deepfm, 4, (8,))
+    history = fit(model, train, SCHEMA, tmp_path, validation=valid, epochs=2, verbose=0)
+    assert all(math.isfinite(v) for values in history.history.values() for v in values)
+    assert {str(w.dtype) for w in model.trainable_weights} == {"float32"}
+
+
+# === Which epoch is kept ===
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run(train, valid, tmp_path):
+    model = compiled()
+    history = fit(
+        model,
+        train,
+        SCHEMA,
+        tmp_path,
+        validation=valid,
+        epochs=20,
+        patience=2,
+        callbacks=[Spoil(2)],
+        verbose=0,
+    ).history["val_click_auc"]
+    assert len(history) == 2 + 2, "two better epochs, then as many as `patience`"
+    assert min(history[:2]) > 0.6 > 0.5 > max(history[2:])
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for kept in (model, loaded):
+        assert evaluate(kept, valid, SCHEMA)["click"]["auc"] == max(history)
+
+
+def test_regression_keeps_the_least_error(tmp_path):
+    batches = array_dataset(columns(128), REGRESSION, 32, shuffle=False)
+    check = array_dataset(columns(64, 1), REGRESSION, 64, shuffle=False)
+    model = logistic_regression(REGRESSION)
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    history = fit(
+        model,
+        batches,
+        REGRESSION,
+        tmp_path,
+        validation=check,
+        epochs=4,
+        callbacks=[Spoil(2)],
+        verbose=0,
+    ).history["val_y_mse"]
+    assert history[1] < history[0] < history[2]
+    assert evaluate(model, check, REGRESSION)["y"]["mse"] == history[1]
+
+
+@pytest.mark.parametrize("monitor", ["val_click_log_loss", "loss"])
+def test_another_metric_can_choose(train, valid, tmp_path, monitor):
+    history = fit(
+        compiled(),
+        train,
+        SCHEMA,
+        tmp_path,
+        validation=valid,
+        epochs=3,
+        monitor=monitor,
+        callbacks=[Spoil(1)],
+        verbose=0,
+    ).history
+    assert history[monitor][0] == min(history[monitor])
+    kept = keras.models.load_model(tmp_path / "model.keras")
+    auc = evaluate(kept, valid, SCHEMA)["click"]["auc"]
+    assert auc == history["val_click_auc"][0]
+
+
+def test_messages(train, valid, tmp_path):
+    message = r"`monitor` must be a metric of an epoch.*'val_buy_auc'; there are .*val_click_auc"
+    with pytest.raises(ValueError, match=message):
+        fit(
+            compiled(),
+            train,
+            SCHEMA,
+            tmp_path,
+            validation=valid,
+            monitor="val_buy_auc",
+            verbose=0,
+        )
+    with pytest.raises(
+        ValueError, match=r"`monitor` needs `validation`.*'val_click_auc'"
+    ):
+        fit(compiled(), train, SCHEMA, tmp_path, monitor="val_click_auc")
+
+
+# === Interruptions ===
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(train, valid, tmp_path):
+    options = {"validation": valid, "epochs": 3, "verbose": 0}
+    whole = compiled(deepfm, 4, (8,))
+    fit(whole, train, SCHEMA, tmp_path / "whole", **options)
+
+    workdir = tmp_path / "interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            compiled(deepfm, 4, (8,)),
+            train,
+            SCHEMA,
+            workdir,
+            callbacks=[Stop(1)],
+            **options,
+        )
+    assert not (workdir / "model.keras").exists()
+    assert len(history_of(workdir)) == 1
+    keras.utils.set_random_seed(99)  # the weights come from the checkpoint
+    resumed = deepfm(SCHEMA, 4, (8,))
+    resumed.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    history = fit(resumed, train, SCHEMA, workdir, **options)
+
+    assert history.epoch == [1, 2]
+    assert history_of(workdir) == history_of(tmp_path / "whole")
+    for a, b in zip(resumed.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert names(workdir / "checkpoints") == ["best.weights.h5"]
+
+
+def test_a_worse_epoch_after_the_interruption_does_not_replace_the_best(
+    train, valid, tmp_path
+):
+    options = {"validation": valid, "epochs": 4, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        fit(compiled(), train, SCHEMA, tmp_path, callbacks=[Stop(2)], **options)
+    resumed = compiled()
+    fit(resumed, train, SCHEMA, tmp_path, callbacks=[Spoil(2)], **options)
+    auc = [float(row["val_click_auc"]) for row in history_of(tmp_path)]
+    assert len(auc) == 4
+    assert max(auc[:2]) > max(auc[2:])
+    assert evaluate(resumed, valid, SCHEMA)["click"]["auc"] == max(auc)
+
+
+def test_a_second_run_forgets_the_best_of_the_first(train, valid, tmp_path):
+    options = {"validation": valid, "verbose": 0}
+    first = fit(compiled(), train, SCHEMA, tmp_path, epochs=3, **options).history
+    second = fit(
+        compiled(deepfm, 4, (8,)),
+        train,
+        SCHEMA,
+        tmp_path,
+        callbacks=[Spoil(0)],
+        **options,
+    ).history
+    assert max(second["val_click_auc"]) < max(first["val_click_auc"])
+    assert len(history_of(tmp_path)) == 1
+    kept = keras.models.load_model(tmp_path / "model.keras")
+    assert evaluate(kept, valid, SCHEMA)["click"]["auc"] == second["val_click_auc"][0]
