@@ -12,6 +12,8 @@ from tests.export.small_models import Watcher
 
 FILES = [f"part{number}/data" for number in range(20)]
 
+ENVIRONMENT = {**os.environ, "KERAS_RECS_WITHOUT_KERAS": "1"}
+
 PUBLISHER = """
 import sys
 from pathlib import Path
@@ -66,7 +68,8 @@ def test_publishers_at_the_same_time(tmp_path):
 
 
 def test_a_killed_publisher_leaves_no_version(tmp_path):
-    result = subprocess.run([sys.executable, "-c", KILLED, tmp_path], timeout=60)
+    command = [sys.executable, "-c", KILLED, tmp_path]
+    result = subprocess.run(command, timeout=60, env=ENVIRONMENT)
     assert result.returncode == -signal.SIGKILL
     assert all(path.name.startswith(".tmp-") for path in tmp_path.iterdir())
     with temporary_folder(tmp_path) as folder:

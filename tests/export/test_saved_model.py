@@ -15,6 +15,7 @@ import keras_recs
 from keras_recs import CategoricalFeature, CrossedFeature, Label, NumericFeature, Schema
 from keras_recs.export import saved_model
 from keras_recs.export.float32_twin import float32_twin
+from keras_recs.export.fresh_process import _environment
 from keras_recs.export.raw_rows import RawRows
 from tests.export.small_models import deep_model, linear_model, make_inputs
 from tests.samples import ITEMS, PRICE, USERS, click_columns, example, write_vocabulary
@@ -524,4 +525,6 @@ def test_no_tensorflow_in_the_process_that_checks():
         "loaded = {'tensorflow', 'keras'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {loaded}' if loaded else 0)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, env=_environment()
+    )
