@@ -751,10 +751,21 @@ class Schema:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Schema:
-        """Reads a `schema.json`, or the one in a folder."""
+        """Reads a `schema.json`, or the one in a folder.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if it is not a schema.
+        """
         path = Path(path)
         if path.is_dir():
             path = path / "schema.json"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"There is no schema at '{path}'. `python -m pipelines.prepare` writes "
+                "<output>/schema.json and `python -m pipelines.train` "
+                "<workdir>/schema.json."
+            )
         return cls.from_json(path.read_text(encoding="utf-8"), path.parent)
 
     def fingerprint(self) -> str:

@@ -32,7 +32,6 @@ def export_run(
     import keras
 
     import keras_recs
-    import keras_recs.layers  # registers what a saved model holds
 
     schema = keras_recs.Schema.load(workdir)
     model = keras.models.load_model(workdir / "model.keras", compile=False)

@@ -41,8 +41,12 @@ class Predictions:
         groups = []
         for batch in dataset:
             inputs, labels, *rest = batch
-            parts["p"].append(_flat(model.predict_on_batch(inputs)))
-            parts["y"].append(_flat(labels))
+            truth = _flat(labels)
+            size = len(next(iter(truth.values())))
+            scores = _flat(model.predict_on_batch(inputs))
+            # Under a tf.distribute strategy every replica predicts the whole batch.
+            parts["p"].append({name: values[:size] for name, values in scores.items()})
+            parts["y"].append(truth)
             if rest:
                 parts["w"].append(_flat(rest[0]))
             if len(rest) > 1:

@@ -44,7 +44,11 @@ def test_publishers_at_the_same_time(tmp_path):
     command = [sys.executable, "-c", PUBLISHER, tmp_path, "15", *FILES]
     processes = [
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
         )
         for _ in range(3)
     ]

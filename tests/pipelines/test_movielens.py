@@ -36,7 +36,9 @@ def write_recbole(folder):
     header = "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token"
     lines = [header, *("\t".join(user) for user in USERS)]
     (folder / "ml-100k.user").write_text("\n".join(lines) + "\n")
-    lines = ["item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"]
+    lines = [
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"
+    ]
     lines += ["1\tA filmé\t1995\tComedy Film-Noir", "2\tB\tunknown\tDrama"]
     (folder / "ml-100k.item").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -60,7 +62,9 @@ def test_layouts_give_the_same_log(tmp_path, write, parent):
 
 
 def test_folder_without_data_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"`data_dir` must hold MovieLens 100K.*" + tmp_path.name):
+    with pytest.raises(
+        ValueError, match=r"`data_dir` must hold MovieLens 100K.*" + tmp_path.name
+    ):
         movielens.ml_100k_clicks(tmp_path, tmp_path / "clicks.csv")
 
 
@@ -80,14 +84,16 @@ def archive(tmp_path, monkeypatch):
 
 def test_download_unpacks_and_is_kept(tmp_path, archive):
     folder = movielens.download_ml_100k(tmp_path / "download")
-    assert (folder / "u.data").read_bytes() == (tmp_path / "source" / "ml-100k" / "u.data").read_bytes()
+    assert (folder / "u.data").read_bytes() == (
+        tmp_path / "source" / "ml-100k" / "u.data"
+    ).read_bytes()
     archive.unlink()
     assert movielens.download_ml_100k(tmp_path / "download") == folder
 
 
 def test_wrong_checksum_is_refused(tmp_path, archive, monkeypatch):
     monkeypatch.setattr(movielens, "MD5", "0" * 32)
-    with pytest.raises(ValueError, match="has MD5 .* instead of 0000"):
+    with pytest.raises(ValueError, match=r"has MD5 .* instead of 0000"):
         movielens.download_ml_100k(tmp_path / "download")
     assert not list((tmp_path / "download").iterdir())
 

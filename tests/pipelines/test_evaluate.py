@@ -1,0 +1,55 @@
+"""`pipelines.evaluate`: metrics and plots of a run, in a process of its own."""
+
+import json
+import re
+
+import keras
+import pytest
+
+from keras_recs import Schema
+from keras_recs.data import tfrecord_dataset
+from keras_recs.evaluation import evaluate
+from tests.harness import run_python
+
+EARLIER = {"valid": {"click": {"auc": 0.5}}}
+
+
+@pytest.fixture(scope="module")
+def evaluated(run, prepared):
+    """The run after the program on the test split, and what it printed."""
+    workdir, _ = run
+    (workdir / "metrics.json").write_text(json.dumps(EARLIER))
+    done = run_python(
+        "-m", "pipelines.evaluate", f"--workdir={workdir}", f"--data={prepared}/test-*"
+    )
+    return workdir, done.stdout
+
+
+def expected(workdir, prepared, split):
+    schema = Schema.load(workdir)
+    files = str(prepared / f"{split}-*")
+    batches = tfrecord_dataset(files, schema, 7, shuffle=False, with_group=True)
+    return evaluate(keras.models.load_model(workdir / "model.keras"), batches, schema)
+
+
+def test_metrics(evaluated, prepared):
+    workdir, output = evaluated
+    stored = json.loads((workdir / "metrics.json").read_text())
+    assert list(stored) == ["valid", "test"], "a data set is added to those before"
+    assert stored["valid"] == EARLIER["valid"]
+    assert not list(workdir.glob(".*")), "no temporary file is left"
+    for label, values in expected(workdir, prepared, "test").items():
+        assert stored["test"][label] == pytest.approx(values, rel=2e-2)
+    assert stored["test"]["click"]["examples"] == 40
+    assert stored["test"]["click"]["auc"] == pytest.approx(
+        float(re.search(r"auc +(\S+)", output)[1]), rel=1e-4
+    )
+
+
+def test_plots(evaluated):
+    workdir, output = evaluated
+    names = sorted(path.name for path in (workdir / "plots").iterdir())
+    assert names == ["test_click_reliability.png", "test_click_roc.png", "training.png"]
+    for name in names:
+        assert (workdir / "plots" / name).read_bytes()[:4] == b"\x89PNG"
+        assert name in output

@@ -1,0 +1,94 @@
+"""`pipelines.train`: from prepared TFRecords to a run directory."""
+
+import csv
+import json
+
+import pytest
+
+from keras_recs import Schema
+from pipelines.config import Config
+from tests import samples
+
+
+def test_a_run_is_complete(run, prepared):
+    workdir, output = run
+    assert sorted(path.name for path in workdir.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "history.csv",
+        "model.keras",
+        "schema.json",
+        "tensorboard",
+        "vocabularies",
+    ]
+    assert str(workdir) in output
+    with open(workdir / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert all(0 < float(row["val_click_gauc"]) < 1 for row in rows)
+    assert Schema.load(workdir).fingerprint() == Schema.load(prepared).fingerprint()
+
+
+def test_the_resolved_configuration_is_saved(run, prepared):
+    stored = json.loads((run[0] / "config.json").read_text())
+    arguments = {"embedding_dim": 4, "hidden_units": [8, 4], "dropout": 0.1}
+    expected = Config(
+        data=str(prepared),
+        model_arguments=arguments,
+        batch_size=32,
+        epochs=2,
+        dtype_policy="mixed_bfloat16",
+        steps_per_execution=2,
+    )
+    assert Config(**stored) == expected
+
+
+def test_the_model_is_the_configured_one(run):
+    import keras
+
+    model = keras.models.load_model(run[0] / "model.keras")
+    assert model.name == "deepfm"
+    assert model.get_layer("embedding").embedding_dim == 4
+    assert model.get_layer("deep").hidden_units == (8, 4)
+    assert model.get_layer("deep").dropout == 0.1
+    assert model.get_layer("deep").dtype_policy.name == "mixed_bfloat16"
+    assert {str(w.dtype) for w in model.trainable_weights} == {"float32"}
+
+
+def test_without_validation_data_and_the_same_seed_twice(prepared, tmp_path):
+    """In this process; the last weights are then kept."""
+    from pipelines.train import train
+
+    data = tmp_path / "data"
+    data.mkdir()
+    Schema.load(prepared).save(data / "schema.json")
+    (data / "train-0.tfrecord").symlink_to(prepared / "train-0.tfrecord")
+    config = Config(
+        data=str(data), model="logistic_regression", batch_size=32, epochs=2, seed=3
+    )
+    histories = [train(config, tmp_path / name, "none").history for name in "ab"]
+    assert histories[0] == histories[1]
+    assert list(histories[0]) == ["click_loss", "loss", "rating_loss"]
+
+
+def test_messages(prepared, tmp_path):
+    from pipelines.train import build_model, train
+
+    schema = Schema.load(prepared)
+    with pytest.raises(
+        ValueError, match=r"Config: `model` must be one of .*'dlrm'.*model='dcn'"
+    ):
+        build_model(Config(data="x", model="dcn"), schema)
+    with pytest.raises(ValueError, match="must be one of"):
+        build_model(Config(data="x", model="build_inputs"), schema)
+    config = Config(
+        data="x", model="dlrm", model_arguments={"hidden_units": (3,), "seed": 1}
+    )
+    message = r"keys that dlrm does not take: \['hidden_units', 'seed'\]; it takes \['embedding_dim'"
+    with pytest.raises(ValueError, match=message):
+        build_model(config, schema)
+    with pytest.raises(FileNotFoundError, match=r"schema.json"):
+        train(Config(data=str(tmp_path)), tmp_path / "run", "none")
+    samples.click_schema(tmp_path).save(tmp_path / "schema.json")
+    with pytest.raises(ValueError, match=r"train-\*', which matches no file"):
+        train(Config(data=str(tmp_path)), tmp_path / "run", "none")
