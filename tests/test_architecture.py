@@ -318,6 +318,10 @@ for name in harness.builders():
         outputs = model.predict_on_batch(harness.model_inputs(schema, 5))
         for label, values in outputs.items():
             np.testing.assert_allclose(values, stored[label], rtol=1e-4, atol=1e-6)
+    model.compile("adam", loss=harness.losses(schema))
+    data = harness.model_inputs(schema, 8), harness.model_labels(schema, 8)
+    losses = model.fit(*data, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
 assert keras.backend.backend() == sys.argv[2]
 assert "tensorflow" not in sys.modules
 """

@@ -87,7 +87,9 @@ def _raw_column(values: Any, column: Column) -> RawColumn:
             row = ()
         elif not isinstance(row, Iterable):  # a number: the text of one value
             row = (row,)
-        flat.extend(item for item in row if not _is_missing(item))
+        # −1 fills up lists of integer ids, as "" does those of strings.
+        filler = MISSING_ID if column.dtype == "int64" else ""
+        flat.extend(x for x in row if not _is_missing(x) and x != filler)
         splits.append(len(flat))
     scalars = _scalars(flat, column)
     return RawColumn(scalars, np.asarray(splits, "int64"))
