@@ -372,6 +372,12 @@ def test_a_saved_folder_can_move(tmp_path):
     assert not list(there.glob(".*")), "no temporary file is left"
 
 
+def test_a_schema_that_is_not_there(tmp_path):
+    for path in (tmp_path, tmp_path / "schema.json"):
+        with pytest.raises(FileNotFoundError, match=f"'{tmp_path}"):
+            Schema.load(path)
+
+
 def test_a_vocabulary_elsewhere_keeps_its_path(tmp_path):
     for name in ("here", "run"):
         (tmp_path / name).mkdir()

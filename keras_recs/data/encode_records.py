@@ -52,9 +52,9 @@ class Records:
 def encode_records(columns: Mapping[str, pa.Array], rows: int) -> Records:
     """Serializes each row as a `tf.train.Example`, framed and with its checksums.
 
-    The bytes are those of `Example.SerializeToString(deterministic=True)`, made by
-    column: the key and the lengths in front of a value depend on its length alone. What
-    is missing (null, an empty list) is left out.
+    The bytes are made by column: the key and the lengths in front of a value depend on
+    its length alone. Keys are in order of their bytes. What is missing (null, an empty
+    list) is left out.
 
     Args:
         columns: dict of binary, int64 or float32 Arrow arrays, or lists of binary or

@@ -91,7 +91,7 @@ def avro_dataset(
         dataset = dataset.shuffle(len(sources), seed=seed)
         dataset = dataset.interleave(
             read_file,
-            cycle_length=min(len(sources), _FILES_AT_ONCE),
+            cycle_length=_FILES_AT_ONCE,
             block_length=_RUN,
             num_parallel_calls=2,
             deterministic=True,

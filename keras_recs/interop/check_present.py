@@ -24,7 +24,8 @@ def check_present(values, column: Column, path):
     missing = values == "" if column.dtype == "string" else tf.math.is_nan(values)
     if path.shape.rank:
         path = tf.boolean_mask(path, missing)[:1]
-    message = f"Column '{column.name}' must have a value in every row. A row lacks it:"
+    # Without quotes, which TensorFlow would escape.
+    message = f"Column {column.name} must have a value in every row. Missing in:"
     check = tf.Assert(tf.logical_not(tf.reduce_any(missing)), [message, path])
     with tf.control_dependencies([check]):
         return tf.identity(values)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True)
 class FileGuard:
@@ -44,9 +46,11 @@ class FileGuard:
         return tf.ensure_shape(checked, ())
 
 
-def _check(path: bytes, identity: bytes) -> bytes:
-    if FileGuard.of(path.decode()).identity != identity.decode():
+def _check(path, identity) -> bytes:
+    # Bytes in a graph, arrays without a dimension outside.
+    path, identity = (os.fsdecode(np.asarray(item).item()) for item in (path, identity))
+    if FileGuard.of(path).identity != identity:
         raise ValueError(
-            f"'{path.decode()}' has changed since the dataset was made; make it again."
+            f"'{path}' has changed since the dataset was made; make it again."
         )
-    return path
+    return os.fsencode(path)

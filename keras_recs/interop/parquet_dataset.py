@@ -84,12 +84,12 @@ def parquet_dataset(
     if shuffle:
         dataset = dataset.shuffle(max(len(dataset), 1), seed=seed)
     # tensorflow-io reads one column at a time, whatever is asked for.
-    dataset = dataset.map(_reader(sources[0], columns), deterministic=True)
+    dataset = dataset.map(_reader(sources[0], columns))
     if shuffle:
         window = max(_SHUFFLE_BLOCKS * _BLOCK, _SHUFFLE_BATCHES * batch_size)
         seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
         dataset = tf.data.Dataset.zip((dataset.rebatch(window), seeds))
-        dataset = dataset.map(_shuffled, deterministic=True)
+        dataset = dataset.map(_shuffled)
     dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
     dataset = dataset.map(
         lambda block: to_batch(

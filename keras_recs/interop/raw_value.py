@@ -48,10 +48,12 @@ def _parsed(values, column):
 
     values = tf.strings.strip(values)
     wrong = tf.logical_not(tf.strings.regex_full_match(values, _INTEGER))
-    message = f"Column '{column.name}' must hold integer ids. Received:"
+    message = f"Column {column.name} must hold integer ids. Received:"
     check = tf.Assert(
         tf.logical_not(tf.reduce_any(wrong)),
         [message, tf.boolean_mask(values, wrong)],
     )
     with tf.control_dependencies([check]):
-        return tf.strings.to_number(values, tf.int64)
+        # TensorFlow 2.16 does not read +3.
+        values = tf.strings.regex_replace(values, r"^\+", "")
+    return tf.strings.to_number(values, tf.int64)

@@ -40,3 +40,36 @@ def test_a_label_that_is_missing_is_named(click_schema):
     row = {"user": "ann", "rating": 1.0, "weight": 1.0, "time": 3}
     with pytest.raises(tf.errors.InvalidArgumentError, match="click"):
         parse_examples([samples.example(row)], click_schema, features_only=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("user", 3), ("hour", "5"), ("price", 1), ("genres", [1.0])]
+)
+def test_a_value_of_another_type_names_the_feature(click_schema, name, value):
+    row = {**samples.rows_of(samples.click_columns(1))[0], name: value}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"[Kk]ey: {name}"):
+        parse_examples([samples.example(row)], click_schema)
+
+
+def test_a_request_is_preprocessed_as_the_training_data(click_schema):
+    """Without labels and with what is missing left out: the inputs are the same."""
+    from keras_recs.data import array_dataset
+    from keras_recs.preprocessing import SchemaPreprocessor
+
+    columns = samples.click_columns(32)
+    (inputs, *_), *_ = array_dataset(columns, click_schema, 32, shuffle=False)
+    for name in ("click", "rating", "weight", "time"):
+        del columns[name]
+    requests = [samples.example(row) for row in samples.rows_of(columns)]
+    preprocess = SchemaPreprocessor(click_schema)
+    served = preprocess(parse_examples(requests, click_schema))
+    assert list(served) == list(inputs)
+    for name, values in inputs.items():
+        np.testing.assert_array_equal(served[name], values, name)
+    for row, request in enumerate(requests):
+        alone = preprocess(parse_examples([request], click_schema))
+        for name, values in inputs.items():
+            value = alone[name].numpy()[0]
+            if name == "genres":  # as wide as the longest of its batch
+                value = np.pad(value, (0, values.shape[1] - len(value)))
+            np.testing.assert_array_equal(value, values[row], name)

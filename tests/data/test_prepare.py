@@ -61,6 +61,7 @@ def test_nothing_of_valid_and_test_leaks(tmp_path, split):
     )
     base = log_rows(150)
     outputs = []
+    held_out = []  # what the first run does not train on
     for change in (False, True):
         rows = [
             {
@@ -75,11 +76,9 @@ def test_nothing_of_valid_and_test_leaks(tmp_path, split):
             }
             for number, row in enumerate(base)
         ]
-        if change:
-            # `held_out` is what the first run did not train on.
-            for number in held_out:
-                rows[number] |= {"word": f"leak{number}", "hour": 99, "click": 1}
-                rows[number] |= {"price": 1e6, "age": -1e6}
+        for number in held_out:
+            rows[number] |= {"word": f"leak{number}", "hour": 99, "click": 1}
+            rows[number] |= {"price": 1e6, "age": -1e6}
         path = write_log(rows, tmp_path / "log.csv")
         numbered = Schema(
             [*schema.features, CategoricalFeature("number", vocabulary_size=150)],
@@ -88,11 +87,9 @@ def test_nothing_of_valid_and_test_leaks(tmp_path, split):
             schema.timestamp,
         )
         ids = run(path, tmp_path / f"ids{change}", schema=numbered, split=split)
-        if not change:
-            held_out = numbers_of(ids.directory, ("valid", "test"))
-            assert len(held_out) > 10
-        else:
-            assert numbers_of(ids.directory, ("valid", "test")) == held_out
+        others = numbers_of(ids.directory, ("valid", "test"))
+        assert len(others) > 10 and (not change or others == held_out)
+        held_out = others
         outputs.append(run(path, tmp_path / f"out{change}", schema=schema, split=split))
     before, after = outputs
     assert before.manifest["rows"] == after.manifest["rows"]
@@ -101,17 +98,22 @@ def test_nothing_of_valid_and_test_leaks(tmp_path, split):
     for name in ("statistics.json", "schema.json", "vocabularies/word.txt"):
         assert files[0][name] == files[1][name]
         assert b"leak" not in files[1][name]
-    for name in files[0]:
-        if name.startswith("train-"):
-            assert files[0][name] == files[1][name]
+    records = [records_of(prepared.directory, ["train"]) for prepared in outputs]
+    assert sorted(records[0]) == sorted(records[1])
     assert any(b"leak" in data for name, data in files[1].items() if "test-" in name)
+
+
+def records_of(directory, splits):
+    import tensorflow as tf
+
+    files = [str(p) for part in splits for p in sorted(directory.glob(f"{part}-*"))]
+    return [record.numpy() for record in tf.data.TFRecordDataset(files)]
 
 
 def numbers_of(directory, splits):
     import tensorflow as tf
 
-    files = [str(p) for part in splits for p in sorted(directory.glob(f"{part}-*"))]
-    records = [record.numpy() for record in tf.data.TFRecordDataset(files)]
+    records = records_of(directory, splits)
     spec = {"number": tf.io.FixedLenFeature((), tf.int64)}
     return sorted(tf.io.parse_example(records, spec)["number"].numpy().tolist())
 
@@ -170,7 +172,7 @@ def test_training_reads_what_was_prepared(tmp_path):
         for inputs, labels, weights, group in dataset:
             seen["rows"] += int(group.shape[0])
             assert inputs["history"].shape[1] == 5
-            assert set(labels) == {"click", "rating"} and set(weights) == {"click"}
+            assert set(labels) == {"click", "rating"} and "click" in weights
         assert seen["rows"] == prepared.manifest["rows"][part]
 
 
@@ -257,11 +259,12 @@ def test_an_input_that_changes_meanwhile_is_noticed(tmp_path, monkeypatch):
     from keras_recs.preprocessing.fitter import Fitter
 
     path = write_log(log_rows(30), tmp_path / "log.csv")
-    original = Fitter.add
+    original, size = Fitter.add, path.stat().st_size
 
     def add(self, counts):
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n")
+        if path.stat().st_size == size:
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")
         original(self, counts)
 
     monkeypatch.setattr(Fitter, "add", add)
@@ -296,6 +299,7 @@ def test_killed_at_work_it_leaves_nothing_that_stays(tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, str(path), str(output)],
         cwd=ROOT,
+        env={**os.environ, "KERAS_RECS_WITHOUT_KERAS": "1"},
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -315,7 +319,9 @@ def test_killed_at_work_it_leaves_nothing_that_stays(tmp_path, number):
     finally:
         process.kill()
     assert not output.exists()
-    left = [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".out.")]
+    left = [
+        entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".out.")
+    ]
     assert len(left) == (number == signal.SIGKILL)
     run(path, output)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log.csv", "out"]
@@ -323,17 +329,17 @@ def test_killed_at_work_it_leaves_nothing_that_stays(tmp_path, number):
 
 @pytest.mark.parametrize("split", ["none", "last_per_user"])
 def test_memory_does_not_grow_with_the_input(tmp_path, split):
-    """Eight times the rows, with as many new values, in one process."""
+    """Five times the rows, with as many new values, in one process."""
     peaks = {}
-    for size in (1, 8):
+    for size in (3, 15):
         path = tmp_path / f"{size}.tsv"
         with path.open("w", encoding="utf-8") as file:
             file.write("item\tuser\tprice\tclick\ttime\n")
             for number in range(12_000 * size):
-                file.write(f"i{number}\tu{number % 9999}\t{number}.5\t1\t{number}\n")
+                file.write(f"i{number}\tu{number // 4}\t{number}.5\t1\t{number}\n")
         code = (
-            "import resource, sys\n"
-            "from keras_recs import *\n"
+            "import sys\n"
+            "from keras_recs import CategoricalFeature, Label, NumericFeature, Schema\n"
             "from keras_recs.preprocessing import fitter\n"
             "from keras_recs.data import prepare as module\n"
             "from keras_recs.data.prepare import prepare\n"
@@ -344,19 +350,21 @@ def test_memory_does_not_grow_with_the_input(tmp_path, split):
             "    [Label('click')], group_key='user', timestamp='time')\n"
             "prepare(sys.argv[1], schema, sys.argv[1] + '.out', num_processes=1,\n"
             "    split=Split(kind=sys.argv[2]), raw_format=RawFormat(chunk_bytes=50_000))\n"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+            "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, str(path), split],
             cwd=ROOT,
+            env={**os.environ, "KERAS_RECS_WITHOUT_KERAS": "1"},
             capture_output=True,
             text=True,
             timeout=60,
-            check=True,
+            check=False,
         )
+        assert done.returncode == 0, done.stderr
         peaks[size] = int(done.stdout) / 1024
-    assert peaks[8] < peaks[1] + 12, f"MiB: {peaks}"
-    assert peaks[8] < 400
+    assert peaks[15] < peaks[3] + 15, f"MiB: {peaks}"
+    assert peaks[15] < 300
 
 
 def test_progress_shows_rows_and_rate(tmp_path, capsys):

@@ -44,7 +44,8 @@ def statistics(directory):
 
 
 @pytest.mark.parametrize(
-    "name", ["log.csv", "log.csv.gz", "log.tsv", "log.tsv.gz", "log.jsonl", "log.parquet"]
+    "name",
+    ["log.csv", "log.csv.gz", "log.tsv", "log.tsv.gz", "log.jsonl", "log.parquet"],
 )
 def test_every_format_gives_the_counts_of_the_rows(tmp_path, name):
     rows = log_rows(200)
@@ -97,7 +98,10 @@ def test_statistics_say_what_was_counted(tmp_path):
     )
     found = statistics(tmp_path)
     assert found["rows"] == 300
-    items, history = Counter(values_of(rows, "item")), Counter(values_of(rows, "history"))
+    items, history = (
+        Counter(values_of(rows, "item")),
+        Counter(values_of(rows, "history")),
+    )
     both = items + history
     kept = {value for value, count in both.items() if count >= 30}
     item = found["features"]["item"]
@@ -142,9 +146,7 @@ def test_result_depends_neither_on_processes_nor_on_chunks(tmp_path):
     rows = log_rows(120, seed=2)
     path = write_log(rows, tmp_path / "log.csv")
     results = []
-    for number, (processes, chunk) in enumerate(
-        [(1, 1 << 20), (1, 97), (3, 1000)]
-    ):
+    for number, (processes, chunk) in enumerate([(1, 1 << 20), (1, 97), (3, 1000)]):
         out = tmp_path / f"out{number}"
         schema = fit(
             log_schema(),
@@ -229,7 +231,9 @@ def test_quoted_values_may_hold_anything_where_no_vocabulary_is_made(tmp_path):
     path = tmp_path / "log.csv"
     path.write_bytes(as_csv(rows))
     schema = Schema([CategoricalFeature("a", hash_bins=4), CategoricalFeature("c")])
-    with pytest.raises(ValueError, match=r"lacks column 'c' of the schema. It has: \['a'"):
+    with pytest.raises(
+        ValueError, match=r"lacks column 'c' of the schema. It has: \['a'"
+    ):
         fit(schema, path, tmp_path, num_processes=1)
     schema = Schema([CategoricalFeature("a", hash_bins=4)])
     fit(schema, path, tmp_path, num_processes=1)
@@ -244,7 +248,9 @@ def test_values_of_typed_files_are_text_as_in_serving(tmp_path):
     expected = Counter(["3", "2.5", "100000000000000000000", "0", "3"])
     schema = Schema([CategoricalFeature("a")])
     json_path, parquet_path = tmp_path / "a.jsonl", tmp_path / "a.parquet"
-    json_path.write_text("".join(f'{{"a": {json.dumps(v)}}}\n' for v in values), "utf-8")
+    json_path.write_text(
+        "".join(f'{{"a": {json.dumps(v)}}}\n' for v in values), "utf-8"
+    )
     parquet.write_table(pa.table({"a": pa.array(values, pa.float64())}), parquet_path)
     for path in (json_path, parquet_path):
         fitted = fit(schema, path, tmp_path, num_processes=1)
@@ -340,7 +346,11 @@ def test_what_cannot_be_read_is_named(tmp_path):
         ("latin.csv", b"\xff\n1\n", r"latin\.csv' does not name columns"),
         ("long.csv", b"x" * 3000, r"long\.csv' must name its columns .* 1000 bytes"),
         ("open.csv", b'"a' + b"x\n" * 900, r"open\.csv' must name its columns"),
-        ("cut.csv.gz", gzip.compress(b"a\nx\n" * 99)[:20], r"cut\.csv\.gz' is a damaged"),
+        (
+            "cut.csv.gz",
+            gzip.compress(b"a\nx\n" * 99)[:20],
+            r"cut\.csv\.gz' is a damaged",
+        ),
         ("bad.parquet", b"PAR1 no", r"bad\.parquet' cannot be read as Parquet"),
     ]
     for name, data, message in cases:
@@ -356,7 +366,9 @@ def test_what_cannot_be_read_is_named(tmp_path):
             )
     with pytest.raises(ValueError, match="at least one file"):
         fit(schema, [], tmp_path / "out")
-    with pytest.raises(ValueError, match=r"the folder .* pattern such as '.*\*\.parquet'"):
+    with pytest.raises(
+        ValueError, match=r"the folder .* pattern such as '.*\*\.parquet'"
+    ):
         fit(schema, tmp_path, tmp_path / "out")
     with pytest.raises(ValueError, match="`num_processes` must be a positive integer"):
         fit(schema, good, tmp_path / "out", num_processes=0)
@@ -366,7 +378,10 @@ def test_what_cannot_be_read_is_named(tmp_path):
 def test_an_unsuitable_column_type_is_named(tmp_path):
     write_parquet([{"a": [1, 2], "b": {"c": 1}}], tmp_path / "a.parquet")
     for feature, message in [
-        (NumericFeature("a"), r"Column 'a' of '.*a\.parquet' has an unsuitable type: list"),
+        (
+            NumericFeature("a"),
+            r"Column 'a' of '.*a\.parquet' has an unsuitable type: list",
+        ),
         (CategoricalFeature("b"), "'b' of .* type: struct.* where string is expected"),
     ]:
         with pytest.raises(ValueError, match=message):

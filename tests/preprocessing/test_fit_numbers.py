@@ -152,7 +152,9 @@ def test_checksums_are_those_of_the_definition():
         assert crc32c(data, [0], [len(data)]).tolist() == [expected]
     data = rng.randbytes(20_000)
     starts = [rng.randrange(20_000) for _ in range(5000)]
-    stops = [min(start + rng.choice([0, 1, 3, 4, 7, 30, 33]), 20_000) for start in starts]
+    stops = [
+        min(start + rng.choice([0, 1, 3, 4, 7, 30, 33]), 20_000) for start in starts
+    ]
     stops[17] = 20_000
     found = crc32c(data, np.array(starts), np.array(stops)).tolist()
     for number in [*range(60), 4094, 4095, 4096, 4999]:

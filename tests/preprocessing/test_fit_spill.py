@@ -135,7 +135,9 @@ def test_fit_with_spilling_equals_fit_in_memory(tmp_path, monkeypatch):
             monkeypatch.setattr(fitter, "_COUNT_BYTES", memory)
             monkeypatch.setattr(fitter, "_MERGE_BYTES", memory)
             out = tmp_path / f"out{memory}"
-            fitted = fit(used, path, out, raw_format=small_chunks(2000), num_processes=1)
+            fitted = fit(
+                used, path, out, raw_format=small_chunks(2000), num_processes=1
+            )
             files = {
                 item.name: item.read_bytes()
                 for item in Path(out).rglob("*")

@@ -186,6 +186,23 @@ def test_the_same_seed_gives_the_same_metrics(tmp_path):
     assert run("a", 3) == run("b", 3)
 
 
+def test_examples_of_weight_zero_do_not_count(tmp_path):
+    schema = Schema(
+        features=SCHEMA.features, labels=[Label("click", sample_weight="w")]
+    )
+    data = columns(64)
+    data["w"] = np.arange(64) % 3 != 0
+    other = {**data, "click": np.where(data["w"], data["click"], 1 - data["click"])}
+    weights = []
+    for name, part in (("a", data), ("b", other)):
+        model = compiled()
+        fit(model, array_dataset(part, schema, 32), schema, tmp_path / name, verbose=0)
+        weights.append(model.get_weights())
+    for a, b in zip(*weights):
+        np.testing.assert_array_equal(a, b)
+    assert any((w != 0).any() for w in weights[0])
+
+
 # === Which epoch is kept ===
 
 
