@@ -72,9 +72,13 @@ def test_config_holds_every_argument(name, case):
         assert value != arguments[argument].default, argument
     layer = harness.find_class(name)(**case.arguments)
     config = layer.get_config()
-    for argument in arguments:
+    for argument, parameter in arguments.items():
         assert argument in config
         assert hasattr(layer, argument)
+        if parameter.default is not parameter.empty:
+            others = {a: v for a, v in case.arguments.items() if a != argument}
+            plain = harness.find_class(name)(**others).get_config()
+            assert as_json(plain[argument]) != as_json(config[argument]), argument
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -100,7 +100,7 @@ def avro_dataset(
         dataset = dataset.shuffle(buffer, seed=seed)
     else:
         dataset = dataset.flat_map(read_file)
-    dataset = dataset.ragged_batch(batch_size, drop_remainder, tf.int64)
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     parse = _parser(sources[0], columns)
     dataset = dataset.map(
         lambda records: to_batch(parse(records)),
@@ -150,13 +150,17 @@ def _file_reader(source: AvroSource):
                 path, reader_schema=reader_schema
             )
         if features:
-            arrays = ATDSDataset(path[None], batch_size=1, features=features)
-            parts["arrays"] = arrays.map(
-                lambda row: {name: items.values for name, items in row.items()}
-            )
+            arrays = ATDSDataset(path[None], batch_size=_RUN, features=features)
+            parts["arrays"] = arrays.map(_ragged).unbatch()
         return tf.data.Dataset.zip(parts)
 
     return read_file
+
+
+def _ragged(arrays):
+    import tensorflow as tf
+
+    return {name: tf.RaggedTensor.from_sparse(rows) for name, rows in arrays.items()}
 
 
 def _parser(source: AvroSource, columns: dict[str, Column]):

@@ -68,7 +68,7 @@ def _checksum(data: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.nda
 
 def _advance(state: np.ndarray, tables: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     low, high = tables
-    return low[state & 0xFFFF] ^ high[state >> 16]
+    return low.take(state & 0xFFFF, mode="clip") ^ high.take(state >> 16, mode="clip")
 
 
 @functools.cache

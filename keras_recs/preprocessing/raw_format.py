@@ -23,7 +23,7 @@ class RawFormat:
         columns: names of the columns of a text file that does not name them in its
             first line. Defaults to `None`: the first line does.
         max_line_bytes: int. A longer row is a bad row. Defaults to 1 MiB.
-        chunk_bytes: int. Text that travels to a worker at a time. Defaults to 2 MiB.
+        chunk_bytes: int. Text that travels to a worker at a time. Defaults to 1 MiB.
 
     Raises:
         ValueError: for a value that is not as said above.
@@ -33,7 +33,7 @@ class RawFormat:
     delimiter: str | None = None
     columns: tuple[str, ...] | None = None
     max_line_bytes: int = 1 << 20
-    chunk_bytes: int = 2 << 20
+    chunk_bytes: int = 1 << 20
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

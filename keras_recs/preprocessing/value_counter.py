@@ -61,11 +61,15 @@ def count_column(position: int) -> str:
 
 def sum_counts(table: pa.Table) -> pa.Table:
     """One row a value, the counts added."""
-    names = [name for name in table.column_names if name != VALUE]
-    grouped = table.group_by(VALUE, use_threads=False)
-    summed = grouped.aggregate([(name, "sum") for name in names])
-    columns = [summed[VALUE], *(summed[f"{name}_sum"] for name in names)]
-    return pa.table(columns, [VALUE, *names])
+    # Not `Table.group_by`, which takes a quarter of a second to import.
+    values = pa.concat_arrays(table[VALUE].chunks).dictionary_encode()
+    places = values.indices.to_numpy()
+    columns = {VALUE: values.dictionary}
+    for name in table.column_names:
+        if name != VALUE:  # exact below 2**53
+            sums = np.bincount(places, table[name].to_numpy(), len(values.dictionary))
+            columns[name] = pa.array(sums.astype(np.int64))
+    return pa.table(columns)
 
 
 class ValueCounter:

@@ -10,12 +10,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
 
 from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
 from keras_recs.data.prepare import prepare
 from keras_recs.data.split import SPLITS, Split
+from tests.processes import all_ended, children_of
 from tests.raw_logs import log_rows, log_schema, small_chunks, values_of, write_log
 
 ROOT = Path(__file__).parents[2]
@@ -278,6 +278,7 @@ import sys, time
 from keras_recs.preprocessing import chunk_task
 from keras_recs.data.prepare import prepare
 from keras_recs.data.split import Split
+from tests.processes import all_ended, children_of
 from tests.raw_logs import log_schema, small_chunks
 
 def crawl(*arguments):
@@ -306,7 +307,7 @@ def test_killed_at_work_it_leaves_nothing_that_stays(tmp_path, number):
         deadline = time.monotonic() + 40
         children = []
         while time.monotonic() < deadline and process.poll() is None:
-            children = psutil.Process(process.pid).children()
+            children = children_of(process.pid)
             written = sum(f.stat().st_size for f in tmp_path.glob(".out.*/new/train-*"))
             if len(children) == 2 and written:
                 break
@@ -314,8 +315,7 @@ def test_killed_at_work_it_leaves_nothing_that_stays(tmp_path, number):
         assert process.poll() is None and len(children) == 2
         process.send_signal(number)
         process.wait(20)
-        _, alive = psutil.wait_procs(children, 20)
-        assert not alive, "workers end with their parent"
+        assert all_ended(children, 20), "workers end with their parent"
     finally:
         process.kill()
     assert not output.exists()

@@ -132,6 +132,13 @@ def test_files_are_mixed(tmp_path):
     assert sorted(order) == list(range(1200))
 
 
+def test_files_are_read_in_another_order_in_each_epoch(tmp_path):
+    files = write_numbers(tmp_path, [3] * 12)
+    dataset = tfrecord_dataset(files, SCHEMA, 36, shuffle_buffer=1)
+    first = [numbers(dataset)[0] // 3 for _ in range(6)]
+    assert len(set(first)) > 1
+
+
 # === Shards ===
 
 

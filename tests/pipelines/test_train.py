@@ -63,8 +63,9 @@ def test_without_validation_data_and_the_same_seed_twice(prepared, tmp_path):
     data.mkdir()
     Schema.load(prepared).save(data / "schema.json")
     (data / "train-0.tfrecord").symlink_to(prepared / "train-0.tfrecord")
+    arguments = {"embedding_dim": 2, "hidden_units": (4,)}
     config = Config(
-        data=str(data), model="logistic_regression", batch_size=32, epochs=2, seed=3
+        data=str(data), model_arguments=arguments, batch_size=32, seed=3, epochs=2
     )
     histories = [train(config, tmp_path / name, "none").history for name in "ab"]
     assert histories[0] == histories[1]

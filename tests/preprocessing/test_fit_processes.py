@@ -8,11 +8,11 @@ import textwrap
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from keras_recs.preprocessing.process_pool import ProcessPool, WorkerError
 from keras_recs.preprocessing.scratch_folder import scratch_folder
+from tests.processes import all_ended
 
 
 class Square:
@@ -55,7 +55,8 @@ def test_results_come_in_the_order_of_the_items(processes, capfd):
                 assert len(taken) <= number + 1 + 3 * processes
             assert len(finals) == processes and sum(finals) == 40
         workers = [worker.process.pid for worker in pool._workers]
-    assert not any(psutil.pid_exists(pid) for pid in workers)
+    assert len(workers) == (processes if processes > 1 else 0)
+    assert all_ended(workers, 10)
 
 
 def test_errors_of_a_task_reach_the_caller_and_end_the_workers():
