@@ -1,5 +1,6 @@
 """`prepare`: no leak, whole or not at all, nothing twice, bounded memory."""
 
+import ctypes
 import json
 import os
 import signal
@@ -239,6 +240,21 @@ def test_something_else_needs_overwrite_and_replaces_in_one_step(tmp_path):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log.csv", "out"]
 
 
+def test_without_an_exchange_of_names_the_old_folder_is_moved_away(
+    tmp_path, monkeypatch
+):
+    path = write_log(log_rows(10), tmp_path / "log.csv")
+    run(path, tmp_path / "out")
+
+    def absent(*arguments, **options):
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", absent)
+    prepared = run(path, tmp_path / "out", overwrite=True, num_shards=3)
+    assert len(list(prepared.directory.glob("train-*"))) == 3
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log.csv", "out"]
+
+
 def test_folders_of_others_are_left_alone(tmp_path):
     path = write_log(log_rows(10), tmp_path / "log.csv")
     other = tmp_path / "home"
@@ -341,8 +357,8 @@ def test_memory_does_not_grow_with_the_input(tmp_path, split):
             "import sys\n"
             "from keras_recs import CategoricalFeature, Label, NumericFeature, Schema\n"
             "from keras_recs.preprocessing import fitter\n"
-            "from keras_recs.data import prepare as module\n"
             "from keras_recs.data.prepare import prepare\n"
+            "module = sys.modules[prepare.__module__]\n"
             "from keras_recs.data.split import Split\n"
             "from keras_recs.preprocessing.raw_format import RawFormat\n"
             "fitter._COUNT_BYTES = fitter._MERGE_BYTES = module._MEMORY_BYTES = 200_000\n"

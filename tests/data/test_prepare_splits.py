@@ -2,12 +2,12 @@
 
 import collections
 import math
+import sys
 
 import numpy as np
 import pytest
 
 from keras_recs import CategoricalFeature, Label, Schema
-from keras_recs.data import prepare as prepare_module
 from keras_recs.data.prepare import prepare
 from keras_recs.data.split import SPLITS, Split
 from tests.raw_logs import log_rows, small_chunks, write_log
@@ -158,7 +158,9 @@ def naive_last(rows):
 
 @pytest.mark.parametrize(("memory", "processes"), [(32 << 20, 2), (3000, 1)])
 def test_last_rows_of_users_against_a_sort(tmp_path, monkeypatch, memory, processes):
-    monkeypatch.setattr(prepare_module, "_MEMORY_BYTES", memory)
+    # The package may have the function under the module's name.
+    module = sys.modules[prepare.__module__]
+    monkeypatch.setattr(module, "_MEMORY_BYTES", memory)
     rows = numbered_rows(500, seed=7)
     rng = np.random.default_rng(8)
     for row in rows:  # with equal times, in no order, users of all frequencies

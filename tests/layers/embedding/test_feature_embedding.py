@@ -188,6 +188,18 @@ def test_the_gradient_is_sparse_and_padding_gets_none(num_shards):
     assert {int(r) for r in np.nonzero(np.abs(dense).sum(1))[0]} == used
 
 
+@pytest.mark.parametrize("num_shards", [1, 2])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_no_step_reads_or_casts_a_whole_table(policy, num_shards):
+    """It would be a second owner of the memory, which then is copied at each update."""
+    layer = make(num_shards=num_shards, dtype=policy)
+    layer(rows())
+    graph = tf.function(lambda: layer(rows())).get_concrete_function().graph
+    kinds = {operation.type for operation in graph.get_operations()}
+    assert "ResourceGather" in kinds
+    assert "ReadVariableOp" not in kinds
+
+
 def test_a_gradient_by_hand():
     """Σ outputs: a row gets 1 for each time it is read, 1/n in a mean of n."""
     layer = FeatureEmbedding(
