@@ -799,9 +799,25 @@ class Schema:
 
     def _check_tables(self) -> None:
         owners = self.table_owners
+        names = {feature.name: feature for feature in self.features}
+        users = [feature.table_name for feature in self.id_features]
         features: list[Feature] = []
         for feature in self.features:
-            owner = owners.get(getattr(feature, "table_name", ""))
+            table = getattr(feature, "table_name", "")
+            if getattr(feature, "table", None):
+                _check(
+                    table in names or users.count(table) > 1,
+                    f"Feature '{feature.name}': `table` must name a feature of the "
+                    "schema, or a table that another feature names too. Received: "
+                    f"table='{table}'; there are {list(names)}",
+                )
+                named = getattr(names.get(table), "table_name", table)
+                _check(
+                    named == table,
+                    f"Feature '{feature.name}': `table` names '{table}', which itself "
+                    f"uses table '{named}'. Give table='{named}'.",
+                )
+            owner = owners.get(table)
             if isinstance(feature, _IdFeature) and owner is not feature:
                 feature = _share_table(feature, owner)
             features.append(feature)

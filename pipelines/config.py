@@ -86,10 +86,24 @@ class Config:
             config = dataclasses.replace(config, **{parent: value})
         return config
 
+    def to_json(self) -> str:
+        """The resolved configuration.
+
+        Raises:
+            ValueError: for a value that JSON does not have.
+        """
+        try:
+            return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        except TypeError as error:
+            raise ValueError(
+                "Config: `model_arguments` must hold numbers, text and lists of them, "
+                f"so that the run can be repeated ({error}). Received: "
+                f"model_arguments={self.model_arguments}"
+            ) from error
+
     def save(self, path: Path) -> None:
         """Writes the resolved configuration as JSON."""
-        text = json.dumps(dataclasses.asdict(self), indent=2)
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(self.to_json(), encoding="utf-8")
 
 
 def load_config(path: str) -> Config:

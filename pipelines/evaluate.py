@@ -43,7 +43,11 @@ def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) ->
 
     path = workdir / "metrics.json"
     stored = json.loads(path.read_text()) if path.exists() else {}
-    stored[name] = results
+    # JSON has no NaN, which an AUC of one class is.
+    stored[name] = {
+        label: {key: None if value != value else value for key, value in values.items()}
+        for label, values in results.items()
+    }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps(stored, indent=2) + "\n")
     os.replace(temporary, path)

@@ -23,7 +23,8 @@ import sys
 
 from absl import app, flags
 
-os.environ["KERAS_RECS_WITHOUT_KERAS"] = "1"  # none is needed: it starts at once
+if __name__ == "__main__":
+    os.environ["KERAS_RECS_WITHOUT_KERAS"] = "1"  # none is needed: it starts at once
 
 from keras_recs.data.prepare import QUARANTINE, Prepared, prepare
 from keras_recs.data.split import KINDS, Split

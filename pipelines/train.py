@@ -8,10 +8,12 @@ Examples:
   python -m pipelines.train … --strategy=mirrored --set dtype_policy=mixed_bfloat16
 
 It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
-checkpoints/ and tensorboard/. Run again after an interruption, it goes on.
+checkpoints/ and tensorboard/. Run again after an interruption, it goes on; run again
+after the end, it does nothing. --overwrite starts anew.
 """
 
 import inspect
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,6 +27,7 @@ SET = flags.DEFINE_multi_string("set", [], "Override: key=value; may be repeated
 STRATEGY = flags.DEFINE_enum(
     "strategy", "none", ["none", "mirrored"], "Which devices train."
 )
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run directory first.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -61,8 +64,6 @@ def train(config: Config, workdir: Path, strategy_name: str):
 
     data = Path(config.data)
     schema = keras_recs.Schema.load(data)
-    workdir.mkdir(parents=True, exist_ok=True)
-    config.save(workdir / "config.json")
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
 
@@ -94,6 +95,8 @@ def train(config: Config, workdir: Path, strategy_name: str):
             steps_per_execution=config.steps_per_execution,
         )
     logging.info("%s with %d parameters.", config.model, model.count_params())
+    workdir.mkdir(parents=True, exist_ok=True)
+    config.save(workdir / "config.json")
     return keras_recs.training.fit(
         model,
         batches,
@@ -108,11 +111,34 @@ def train(config: Config, workdir: Path, strategy_name: str):
     )
 
 
+def is_finished(config: Config, workdir: Path) -> bool:
+    """Whether a run directory holds this very run, from start to end.
+
+    Raises:
+        ValueError: if it holds a run of another configuration.
+    """
+    stored = workdir / "config.json"
+    if not stored.exists():
+        return False
+    if stored.read_text(encoding="utf-8") != config.to_json():
+        raise ValueError(
+            f"'{workdir}' holds a run of another configuration (see its config.json). "
+            "Give another --workdir, or --overwrite to start anew."
+        )
+    return (workdir / "model.keras").exists()
+
+
 def main(_) -> None:
     """Runs the program."""
     config = load_config(CONFIG.value).replaced(SET.value)
-    train(config, Path(WORKDIR.value), STRATEGY.value)
-    print(f"run: {WORKDIR.value}")
+    workdir = Path(WORKDIR.value)
+    if OVERWRITE.value and (workdir / "config.json").exists():
+        shutil.rmtree(workdir)
+    if is_finished(config, workdir):
+        print(f"run: {workdir} is complete; --overwrite trains it again.")
+        return
+    train(config, workdir, STRATEGY.value)
+    print(f"run: {workdir}")
 
 
 if __name__ == "__main__":

@@ -461,3 +461,23 @@ def test_package_attributes():
     assert "layers" in dir(keras_recs)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         keras_recs.nothing  # noqa: B018
+
+
+# === Names of tables ===
+
+
+def test_a_table_that_nobody_else_names_is_refused():
+    with pytest.raises(ValueError, match=r"'history': `table` must name a feature.*table='itm'.*\['item', 'history'\]"):
+        Schema([CategoricalFeature("item"), SequenceFeature("history", table="itm")])
+    shared = Schema([CategoricalFeature("a", table="t"), CategoricalFeature("b", table="t")])
+    assert list(shared.tables) == ["t"]
+
+
+def test_a_table_is_named_by_its_own_name():
+    features = [
+        CategoricalFeature("item"),
+        CategoricalFeature("other", table="item"),
+        CategoricalFeature("third", table="other"),
+    ]
+    with pytest.raises(ValueError, match="'third': `table` names 'other', which itself uses table 'item'"):
+        Schema(features)

@@ -64,7 +64,8 @@ def tfrecord_dataset(
 
     Raises:
         ValueError: for a schema that is not fitted, no files, a cut-off file, or
-            arguments out of range.
+            arguments out of range. (A feature that none of the first records has is
+            a warning: its name may be wrong.)
         tf.errors.InvalidArgumentError: while reading, for a damaged record.
     """
     import tensorflow as tf
@@ -79,6 +80,7 @@ def tfrecord_dataset(
     if by_file:
         counted = _own_files(counted, num_workers, worker_index)
     num_records = sum(file.num_records for file in counted)
+    _warn_of_absent_columns(counted, schema)
 
     cycle = min(len(counted), 8)  # files read at a time
     dataset = tf.data.Dataset.from_tensor_slices(
@@ -115,6 +117,33 @@ def tfrecord_dataset(
     steps = round_up(num_records / batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(4)
+
+
+def _warn_of_absent_columns(files: list[TFRecordFile], schema: Schema) -> None:
+    """A misspelt feature would read as missing everywhere."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    first = next((file for file in files if file.num_records), None)
+    if first is None:
+        return
+    records = tf.data.TFRecordDataset(first.path, first.compression)
+    found: set[str] = set()
+    for record in records.take(_BLOCK).ignore_errors().as_numpy_iterator():
+        try:
+            found |= set(tf.train.Example.FromString(record).features.feature)
+        except DecodeError:
+            return  # no example: parsing it will say so
+        if found.issuperset(schema.columns):
+            return
+    logging.warning(
+        "None of the first %d records of '%s' has %s: a missing value in each, or a "
+        "name that differs? They have %s.",
+        min(_BLOCK, first.num_records),
+        first.path,
+        sorted(set(schema.columns) - found),
+        sorted(found),
+    )
 
 
 def _shuffled(blocks, window: int, seed: int):

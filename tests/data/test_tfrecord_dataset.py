@@ -317,3 +317,20 @@ def test_a_group_needs_a_group_key(files):
         ValueError, match="`with_group=True` needs a schema with a group"
     ):
         tfrecord_dataset(files, schema, 4, with_group=True)
+
+
+# === Names ===
+
+
+def test_a_column_that_no_record_has_is_a_warning(files, caplog):
+    schema = Schema(
+        features=[*SCHEMA.features, CategoricalFeature("misspelt", hash_bins=3)],
+        labels=SCHEMA.labels,
+    )
+    with caplog.at_level(logging.WARNING):
+        tfrecord_dataset(files, SCHEMA, 8)
+        assert not caplog.records
+        tfrecord_dataset(files, schema, 8)
+    assert "['misspelt']" in caplog.text
+    assert "['number', 'x']" in caplog.text
+    assert str(files[0]) in caplog.text

@@ -56,8 +56,26 @@ def test_layouts_give_the_same_log(tmp_path, write, parent):
     assert set(schema.columns) == set(rows[0])
     # 880000000 is 1997-11-20 04:26:40 UTC, 900000000 is 1998-07-09 16:00:00 UTC.
     assert [list(row.values()) for row in rows] == [
-        [*"1 880000000 1 2 24 M writer 857 Drama".split(), "", "4", "Thu"],
-        "0 900000000 2 1 31 F other T8H Comedy|Film-Noir 1995 16 Thu".split(),
+        [
+            *["1", "880000000", "1", "2", "24", "M", "writer", "857", "Drama"],
+            "",
+            "4",
+            "Thu",
+        ],
+        [
+            "0",
+            "900000000",
+            "2",
+            "1",
+            "31",
+            "F",
+            "other",
+            "T8H",
+            "Comedy|Film-Noir",
+            "1995",
+            "16",
+            "Thu",
+        ],
     ]
 
 

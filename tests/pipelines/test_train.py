@@ -94,3 +94,21 @@ def test_messages(prepared, tmp_path):
     samples.click_schema(tmp_path).save(tmp_path / "schema.json")
     with pytest.raises(ValueError, match=r"train-\*', which matches no file"):
         train(Config(data=str(tmp_path)), tmp_path / "run", "none")
+
+
+def test_a_finished_run_is_left_alone_and_another_is_refused(run, config_file):
+    from pipelines.config import load_config
+    from pipelines.train import is_finished
+
+    workdir, _ = run
+    settings = [
+        "epochs=2",
+        "dtype_policy=mixed_bfloat16",
+        "model_arguments.dropout=0.1",
+        "steps_per_execution=2",
+    ]
+    same = load_config(str(config_file)).replaced(settings)
+    assert is_finished(same, workdir)
+    assert not is_finished(same, workdir.parent / "none")
+    with pytest.raises(ValueError, match="holds a run of another configuration.*--overwrite"):
+        is_finished(same.replaced(["epochs=3"]), workdir)
