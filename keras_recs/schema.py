@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -318,6 +319,11 @@ class CrossedFeature:
 
     def __post_init__(self) -> None:
         _check_name("feature", self.name)
+        _check(
+            not isinstance(self.keys, str),
+            f"Feature '{self.name}': `keys` must be a list of names. Received: "
+            f"keys={self.keys!r}",
+        )
         object.__setattr__(self, "keys", tuple(self.keys))
         _check(
             len(self.keys) >= 2 and len(set(self.keys)) == len(self.keys),
@@ -482,8 +488,13 @@ class Schema:
     numerics: dict[str, FittedNumeric] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", tuple(self.features))
-        object.__setattr__(self, "labels", tuple(self.labels))
+        for name in ("features", "labels"):
+            value = getattr(self, name)
+            _check(
+                isinstance(value, (list, tuple)),
+                f"`{name}` must be a list. Received: {name}={value!r}",
+            )
+            object.__setattr__(self, name, tuple(value))
         for feature in self.features:
             _check(
                 isinstance(feature, tuple(FEATURE_TYPES.values())),
@@ -497,6 +508,7 @@ class Schema:
             )
         _check(bool(self.features), "A Schema needs at least one feature.")
         self._check_names()
+        self._check_weights()
         self._check_crosses()
         self._check_tables()
 
@@ -786,6 +798,26 @@ class Schema:
             "Names of features and labels must differ from each other. "
             f"Received twice: {doubled}",
         )
+
+        for name in self.label_names if len(self.labels) > 1 else ():
+            # Keras names a loss of its own after each of several labels.
+            _check(
+                re.fullmatch(r"[A-Za-z0-9_.\-]+", name) is not None,
+                f"Label '{name}': beside another label, `name` must consist of letters "
+                f"without accents, digits, '_', '.' and '-'. Received: name={name!r}",
+            )
+
+    def _check_weights(self) -> None:
+        names = {feature.name: feature for feature in self.features}
+        for label in self.labels:
+            weight = label.sample_weight
+            shared = names.get(weight or "")
+            _check(
+                weight not in self.label_names
+                and (shared is None or isinstance(shared, NumericFeature)),
+                f"Label '{label.name}': `sample_weight` must be a column of numbers "
+                f"that is no label. Received: sample_weight={weight!r}",
+            )
 
     def _check_crosses(self) -> None:
         names = {f.name: f for f in self.features}

@@ -12,7 +12,9 @@ import json
 import os
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
+
+from pipelines.run_program import run_program
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")
@@ -86,4 +88,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_program(main)

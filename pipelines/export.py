@@ -12,7 +12,9 @@ It reads <workdir>/model.keras, schema.json and metrics.json and writes
 import json
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import flags, logging
+
+from pipelines.run_program import run_program
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the version folders.")
@@ -91,4 +93,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_program(main)

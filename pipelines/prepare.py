@@ -21,7 +21,7 @@ import os
 import signal
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __name__ == "__main__":
     os.environ["KERAS_RECS_WITHOUT_KERAS"] = "1"  # none is needed: it starts at once
@@ -30,6 +30,7 @@ from keras_recs.data.prepare import QUARANTINE, Prepared, prepare
 from keras_recs.data.split import KINDS, Split
 from keras_recs.preprocessing import raw_format
 from keras_recs.schema import Schema
+from pipelines.run_program import run_program
 
 INPUT = flags.DEFINE_multi_string(
     "input", None, "CSV, TSV, JSON-lines or Parquet file, or a pattern. Repeatable."
@@ -85,36 +86,33 @@ def main(_) -> None:
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(143)
     )  # removes what is unfinished
-    try:
-        prepared = prepare(
-            INPUT.value,
-            Schema.load(SCHEMA.value),
-            OUTPUT.value,
-            split=Split(
-                kind=SPLIT.value,
-                fractions=FRACTIONS.value,
-                cut_offs=CUT_OFFS.value,
-                key=SPLIT_KEY.value,
-                seed=SEED.value,
-            ),
-            valid_files=VALID_INPUT.value,
-            test_files=TEST_INPUT.value,
-            num_shards=NUM_SHARDS.value,
-            compression=COMPRESSION.value,
-            raw_format=raw_format.RawFormat(
-                kind=FORMAT.value,
-                delimiter={r"\t": "\t"}.get(DELIMITER.value, DELIMITER.value),
-                columns=COLUMNS.value,
-            ),
-            max_bad_rows=MAX_BAD_ROWS.value,
-            num_processes=NUM_PROCESSES.value,
-            overwrite=OVERWRITE.value,
-            progress=PROGRESS.value,
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"prepare: {error}")
+    prepared = prepare(
+        INPUT.value,
+        Schema.load(SCHEMA.value),
+        OUTPUT.value,
+        split=Split(
+            kind=SPLIT.value,
+            fractions=FRACTIONS.value,
+            cut_offs=CUT_OFFS.value,
+            key=SPLIT_KEY.value,
+            seed=SEED.value,
+        ),
+        valid_files=VALID_INPUT.value,
+        test_files=TEST_INPUT.value,
+        num_shards=NUM_SHARDS.value,
+        compression=COMPRESSION.value,
+        raw_format=raw_format.RawFormat(
+            kind=FORMAT.value,
+            delimiter={r"\t": "\t"}.get(DELIMITER.value, DELIMITER.value),
+            columns=COLUMNS.value,
+        ),
+        max_bad_rows=MAX_BAD_ROWS.value,
+        num_processes=NUM_PROCESSES.value,
+        overwrite=OVERWRITE.value,
+        progress=PROGRESS.value,
+    )
     report(prepared)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_program(main)

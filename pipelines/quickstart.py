@@ -19,9 +19,10 @@ import sys
 import time
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from pipelines.ask_server import ask_server
+from pipelines.run_program import run_program
 
 DATA = flags.DEFINE_enum("data", "synthetic", ["synthetic", "ml-100k"], "Which log.")
 DATA_DIR = flags.DEFINE_string(
@@ -148,4 +149,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_program(main)

@@ -13,13 +13,13 @@ after the end, it does nothing. --overwrite starts anew.
 """
 
 import inspect
-import shutil
 import sys
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 from pipelines.config import Config, load_config
+from pipelines.run_program import run_program
 
 CONFIG = flags.DEFINE_string("config", None, "Python file with get_config().")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that is filled.")
@@ -27,7 +27,7 @@ SET = flags.DEFINE_multi_string("set", [], "Override: key=value; may be repeated
 STRATEGY = flags.DEFINE_enum(
     "strategy", "none", ["none", "mirrored"], "Which devices train."
 )
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run directory first.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a run that is there.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -56,11 +56,12 @@ def build_model(config: Config, schema):
     return builder(schema, **config.model_arguments)
 
 
-def train(config: Config, workdir: Path, strategy_name: str):
+def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = False):
     """Trains as configured; returns the Keras history."""
     import keras
 
     import keras_recs
+    from keras_recs.training.run_identity import clear_run
 
     data = Path(config.data)
     schema = keras_recs.Schema.load(data)
@@ -95,6 +96,8 @@ def train(config: Config, workdir: Path, strategy_name: str):
             steps_per_execution=config.steps_per_execution,
         )
     logging.info("%s with %d parameters.", config.model, model.count_params())
+    if overwrite:  # not before all that can be wrong has been built
+        clear_run(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     config.save(workdir / "config.json")
     return keras_recs.training.fit(
@@ -125,21 +128,29 @@ def is_finished(config: Config, workdir: Path) -> bool:
             f"'{workdir}' holds a run of another configuration (see its config.json). "
             "Give another --workdir, or --overwrite to start anew."
         )
-    return (workdir / "model.keras").exists()
+    if not (workdir / "model.keras").exists():
+        return False
+    from keras_recs import Schema
+
+    prepared, trained = Schema.load(config.data), Schema.load(workdir)
+    if prepared.fingerprint() != trained.fingerprint():
+        raise ValueError(
+            f"'{config.data}' was prepared again since '{workdir}' was trained. Give "
+            "another --workdir, or --overwrite to start anew."
+        )
+    return True
 
 
 def main(_) -> None:
     """Runs the program."""
     config = load_config(CONFIG.value).replaced(SET.value)
     workdir = Path(WORKDIR.value)
-    if OVERWRITE.value and (workdir / "config.json").exists():
-        shutil.rmtree(workdir)
-    if is_finished(config, workdir):
+    if not OVERWRITE.value and is_finished(config, workdir):
         print(f"run: {workdir} is complete; --overwrite trains it again.")
         return
-    train(config, workdir, STRATEGY.value)
+    train(config, workdir, STRATEGY.value, OVERWRITE.value)
     print(f"run: {workdir}")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_program(main)

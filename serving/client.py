@@ -164,6 +164,8 @@ def main(argv: list[str]) -> None:
             answer = call(json.loads(text), options.signature_name)
     except PredictionError as error:
         raise SystemExit(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{options.server}: {error}") from error
     finally:
         client.close()
     print(json.dumps(to_json(answer), indent=2))

@@ -467,9 +467,14 @@ def test_package_attributes():
 
 
 def test_a_table_that_nobody_else_names_is_refused():
-    with pytest.raises(ValueError, match=r"'history': `table` must name a feature.*table='itm'.*\['item', 'history'\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"'history': `table` must name a feature.*table='itm'.*\['item', 'history'\]",
+    ):
         Schema([CategoricalFeature("item"), SequenceFeature("history", table="itm")])
-    shared = Schema([CategoricalFeature("a", table="t"), CategoricalFeature("b", table="t")])
+    shared = Schema(
+        [CategoricalFeature("a", table="t"), CategoricalFeature("b", table="t")]
+    )
     assert list(shared.tables) == ["t"]
 
 
@@ -479,5 +484,8 @@ def test_a_table_is_named_by_its_own_name():
         CategoricalFeature("other", table="item"),
         CategoricalFeature("third", table="other"),
     ]
-    with pytest.raises(ValueError, match="'third': `table` names 'other', which itself uses table 'item'"):
+    with pytest.raises(
+        ValueError,
+        match="'third': `table` names 'other', which itself uses table 'item'",
+    ):
         Schema(features)

@@ -30,7 +30,9 @@ def array_dataset(
         data: dict of arrays or lists by column, or a pandas `DataFrame`. `None`, NaN
             and `""` are missing; multi-valued and sequence features are lists, or
             text with the feature's separator; integers of a string feature are taken as
-            their decimal strings.
+            their decimal strings. Read a CSV file that a schema was fitted to with
+            `pd.read_csv(file, dtype=str, keep_default_na=False)`: else pandas takes
+            text such as "NA" for missing, and "007" for 7.
         schema: a fitted `keras_recs.Schema`.
         batch_size: int. Examples a batch.
         shuffle: bool. Another order in each epoch. Defaults to `True`.

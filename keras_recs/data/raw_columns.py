@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_recs.schema import MISSING_ID, Column, Schema
+from keras_recs.schema import MISSING_ID, Column, Label, Schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,29 @@ def raw_columns(
         raise ValueError(
             f"All columns of `data` must have as many rows. Received: {lengths}"
         )
+    for label in schema.labels if not features_only else ():
+        _check_label(columns, label)
     return columns
+
+
+def _check_label(columns: dict[str, RawColumn], label: Label) -> None:
+    """The rules that `pipelines.prepare` applies to files."""
+    values = columns[label.name].values
+    rights = [(label.name, np.isfinite(values), "finite")]
+    if label.task == "binary":
+        rights = [(label.name, (values == 0) | (values == 1), "0 or 1")]
+    if label.sample_weight:
+        weights = columns[label.sample_weight].values
+        right = np.isfinite(weights) & (weights >= 0)
+        rights.append((label.sample_weight, right, "a finite number of at least 0"))
+    for name, right, rule in rights:
+        if not right.all():
+            values = columns[name].values
+            row = int(np.argmin(right))
+            raise ValueError(
+                f"Column '{name}' must be {rule} in every row. Received: {values[row]} "
+                f"in row {row}."
+            )
 
 
 def _array(values: Any) -> Any:
@@ -192,6 +214,8 @@ def _floats(array: np.ndarray, column: Column) -> np.ndarray:
         if _is_missing(value):
             continue
         try:
+            if isinstance(value, str) and "_" in value:
+                raise ValueError  # a number to Python alone
             result[row] = float(value)
         except (ValueError, TypeError):
             raise ValueError(

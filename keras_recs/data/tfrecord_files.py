@@ -6,13 +6,16 @@ import dataclasses
 import glob
 import gzip
 import json
+import logging
 import mmap
 import os
+import re
 import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+_SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.tfrecord(?:\.gz)?")
 _HEADER = struct.Struct("<Q")
 _RECORD_OVERHEAD = 16  # length, its checksum, the data's checksum
 
@@ -48,6 +51,15 @@ def list_files(files: str | os.PathLike | Sequence[str | os.PathLike]) -> list[s
                 "`files` must be existing TFRecord files or patterns of them. "
                 f"Received: '{os.fspath(pattern)}', which matches no file. "
                 "`python -m pipelines.prepare` writes <output>/train-*.tfrecord."
+            )
+        sets = {match[1] for match in map(_SHARD.fullmatch, found) if match}
+        if len(sets) > 1:
+            logging.warning(
+                "'%s' matches the shards of %d sets of files: %s. Is each of them "
+                "meant?",
+                os.fspath(pattern),
+                len(sets),
+                sorted(sets),
             )
         paths += found
     return list(dict.fromkeys(paths))

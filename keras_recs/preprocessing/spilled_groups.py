@@ -16,7 +16,7 @@ from keras_recs.preprocessing.crc32c import crc32c
 _PARTITION_BITS = 4
 _PARTITIONS = 1 << _PARTITION_BITS
 _MAX_LEVEL = 32 // _PARTITION_BITS - 1
-_CONSOLIDATE_BYTES = 1 << 20
+_CONSOLIDATE_BYTES = 1 << 18
 _BATCH_ROWS = 1 << 15
 
 Reduce = Callable[[pa.Table], pa.Table]

@@ -13,7 +13,13 @@ import keras
 
 from keras_recs.schema import Schema
 from keras_recs.training.exact_metrics import ExactMetrics
+from keras_recs.training.run_identity import begin_run
 from keras_recs.training.save_run_schema import save_run_schema
+
+_ENDINGS: dict[str, tuple[str, ...]] = {
+    "max": ("auc", "accuracy", "precision", "recall", "ndcg"),
+    "min": ("loss", "mse", "mae", "error", "crossentropy"),
+}
 
 
 def fit(
@@ -33,7 +39,8 @@ def fit(
 
     The epoch that is best by `monitor` is kept: training stops `patience` epochs after
     it and its weights are restored. An interrupted run, called again with the same
-    `workdir`, goes on at the epoch it was in. It leaves `model.keras`, `schema.json`,
+    `workdir`, model and data, goes on at the epoch it was in; a finished one is
+    replaced. It leaves `model.keras`, `schema.json`,
     `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
 
     Args:
@@ -54,8 +61,9 @@ def fit(
         `keras.callbacks.History`.
 
     Raises:
-        ValueError: if `monitor` is not among the metrics of an epoch, or is given
-            without `validation`.
+        ValueError: if the directory holds an interrupted run of another model,
+            optimizer, schema or data set, or if `monitor` is not among the metrics of
+            an epoch, or is given without `validation`.
     """
     if monitor is not None and validation is None:
         raise ValueError(
@@ -64,16 +72,14 @@ def fit(
         )
     workdir = Path(workdir)
     checkpoints = workdir / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    begin_run(workdir, model, schema, train)
     save_run_schema(schema, workdir)
 
     best, resume = checkpoints / "best.weights.h5", checkpoints / "resume"
-    if not resume.exists():
-        best.unlink(missing_ok=True)  # of an earlier run
     watchers: list[keras.callbacks.Callback] = []
     if validation is not None:
         monitor = monitor or _first_metric(schema)
-        mode = "max" if monitor.lower().endswith("auc") else "min"
+        mode = _mode(monitor)
         known = None
         if best.exists():
             known = _best_value(workdir / "history.csv", monitor, mode)
@@ -116,6 +122,18 @@ def fit(
 def _first_metric(schema: Schema) -> str:
     label = schema.labels[0]
     return f"val_{label.name}_{'auc' if label.task == 'binary' else 'mse'}"
+
+
+def _mode(monitor: str) -> str:
+    """Whether more or less of a metric is better."""
+    for mode, endings in _ENDINGS.items():
+        if monitor.lower().endswith(endings):
+            return mode
+    raise ValueError(
+        "`monitor` must be a metric that is better the higher or the lower it is: its "
+        f"name must end in one of {sum(_ENDINGS.values(), ())}. Received: "
+        f"monitor={monitor!r}"
+    )
 
 
 def _best_value(history: Path, monitor: str, mode: str) -> float | None:

@@ -1,7 +1,7 @@
 """DeepFM on MovieLens 100K: is a rating 4 or more? Split by time.
 
     python -m pipelines.train --config=pipelines/configs/ml_100k_deepfm.py \
-        --workdir=quickstart/run --set data=quickstart/prepared
+        --workdir=runs/ml_100k_deepfm
 """
 
 from pipelines.config import Config
@@ -10,7 +10,7 @@ from pipelines.config import Config
 def get_config():
     """The configuration."""
     return Config(
-        data="quickstart/prepared",
+        data="quickstart/ml-100k/prepared",
         model="deepfm",
         model_arguments={
             "embedding_dim": 16,

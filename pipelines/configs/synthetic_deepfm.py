@@ -1,7 +1,7 @@
 """DeepFM on the synthetic click log of the quickstart.
 
     python -m pipelines.train --config=pipelines/configs/synthetic_deepfm.py \
-        --workdir=quickstart/run --set data=quickstart/prepared
+        --workdir=runs/synthetic_deepfm
 """
 
 from pipelines.config import Config
@@ -10,7 +10,7 @@ from pipelines.config import Config
 def get_config():
     """The configuration."""
     return Config(
-        data="quickstart/prepared",
+        data="quickstart/synthetic/prepared",
         model="deepfm",
         model_arguments={
             "embedding_dim": 8,

@@ -246,3 +246,29 @@ def test_a_feature_that_is_the_group_key_too_must_be_there():
     schema = Schema(features=[ID], group_key="x")
     with pytest.raises(ValueError, match="'x' must have a value in every row"):
         raw_columns({"x": [3, -1]}, schema)
+
+
+# === Labels and weights, as in files ===
+
+
+@pytest.mark.parametrize(
+    ("label", "columns", "message"),
+    [
+        (Label("y"), {"y": [0, 2]}, "Column 'y' must be 0 or 1.*2.0 in row 1"),
+        (
+            Label("y", task="regression"),
+            {"y": [0.5, np.inf]},
+            "'y' must be finite.*inf in row 1",
+        ),
+        (
+            Label("y", sample_weight="w"),
+            {"y": [0, 1], "w": [1, -1]},
+            "'w' must be a finite number of at least 0.*row 1",
+        ),
+        (Label("y"), {"y": [0, "1_0"]}, "'y' must hold numbers.*'1_0' in row 1"),
+    ],
+)
+def test_labels_follow_the_rules_of_files(label, columns, message):
+    schema = Schema([CategoricalFeature("x", hash_bins=3)], [label])
+    with pytest.raises(ValueError, match=message):
+        raw_columns({"x": ["a", "b"], **columns}, schema)

@@ -110,5 +110,7 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(run, config_file):
     same = load_config(str(config_file)).replaced(settings)
     assert is_finished(same, workdir)
     assert not is_finished(same, workdir.parent / "none")
-    with pytest.raises(ValueError, match="holds a run of another configuration.*--overwrite"):
+    with pytest.raises(
+        ValueError, match=r"holds a run of another configuration.*--overwrite"
+    ):
         is_finished(same.replaced(["epochs=3"]), workdir)

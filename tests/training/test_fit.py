@@ -114,7 +114,9 @@ def test_a_run_is_complete(tmp_path, click_schema):
         "vocabularies",
     ]
     assert names(workdir / "vocabularies") == ["item.txt", "user.txt"]
-    assert names(workdir / "checkpoints") == ["best.weights.h5"], "no backup is left"
+    assert names(workdir / "checkpoints") == ["best.weights.h5", "run.json"], (
+        "no backup is left"
+    )
     assert list((workdir / "tensorboard" / "train").iterdir())
 
     rows = history_of(workdir)
@@ -153,7 +155,7 @@ def test_a_run_is_complete(tmp_path, click_schema):
 def test_without_validation(train, tmp_path):
     history = fit(compiled(), train, SCHEMA, tmp_path, epochs=2, verbose=0)
     assert list(history.history) == ["loss"]
-    assert names(tmp_path / "checkpoints") == []
+    assert names(tmp_path / "checkpoints") == ["run.json"]
     assert (tmp_path / "model.keras").exists()
 
 
@@ -312,7 +314,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(train, valid, tmp_path
     assert history_of(workdir) == history_of(tmp_path / "whole")
     for a, b in zip(resumed.get_weights(), whole.get_weights()):
         np.testing.assert_array_equal(a, b)
-    assert names(workdir / "checkpoints") == ["best.weights.h5"]
+    assert names(workdir / "checkpoints") == ["best.weights.h5", "run.json"]
 
 
 def test_a_worse_epoch_after_the_interruption_does_not_replace_the_best(
@@ -344,3 +346,26 @@ def test_a_second_run_forgets_the_best_of_the_first(train, valid, tmp_path):
     assert len(history_of(tmp_path)) == 1
     kept = keras.models.load_model(tmp_path / "model.keras")
     assert evaluate(kept, valid, SCHEMA)["click"]["auc"] == second["val_click_auc"][0]
+
+
+def test_an_interrupted_run_of_something_else_is_refused(train, tmp_path):
+    options = {"schema": SCHEMA, "workdir": tmp_path, "epochs": 3, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        fit(compiled(), train, callbacks=[Stop(1)], **options)
+    with pytest.raises(ValueError, match="interrupted run with another model, which"):
+        fit(compiled(deepfm, 4, (8,)), train, **options)
+    other = compiled()
+    other.compile(keras.optimizers.Adam(0.5), "binary_crossentropy")
+    with pytest.raises(ValueError, match="another optimizer"):
+        fit(other, train, **options)
+    with pytest.raises(ValueError, match="another number of steps"):
+        fit(compiled(), train.take(1), **options)
+
+
+def test_a_new_run_leaves_nothing_of_a_finished_one(train, tmp_path):
+    (tmp_path / "plots").mkdir()
+    for name in ("metrics.json", "plots/roc.png", "notes.txt"):
+        (tmp_path / name).write_text("{}")
+    fit(compiled(), train, SCHEMA, tmp_path, epochs=1, verbose=0)
+    assert not {"metrics.json", "plots"} & set(names(tmp_path))
+    assert "notes.txt" in names(tmp_path)

@@ -1,0 +1,93 @@
+"""What must be the same for an interrupted run to go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_recs.schema import Schema
+
+_FILE = "run.json"
+# All that a run leaves, but for its config.json.
+_RUN_FILES = (
+    "model.keras",
+    "schema.json",
+    "vocabularies",
+    "history.csv",
+    "metrics.json",
+    "plots",
+    "checkpoints",
+    "tensorboard",
+)
+
+
+def begin_run(workdir: Path, model: keras.Model, schema: Schema, train: Any) -> bool:
+    """Makes a run directory ready, for a new run or for one that goes on.
+
+    Args:
+        workdir: the run directory.
+        model: compiled `keras.Model`.
+        schema: fitted `keras_recs.Schema`.
+        train: training batches.
+
+    Returns:
+        Whether an interrupted run goes on. What a finished one left is removed: its
+        model and metrics must not stand beside another's vocabularies.
+
+    Raises:
+        ValueError: if the interrupted run is of another model, optimizer, schema or
+            data set; what differs is named.
+    """
+    identity = _identity(model, schema, train)
+    stored = workdir / "checkpoints" / _FILE
+    resumes = (workdir / "checkpoints" / "resume").exists() and stored.exists()
+    if resumes:
+        known = json.loads(stored.read_text(encoding="utf-8"))
+        changed = [name for name, value in identity.items() if known.get(name) != value]
+        if changed:
+            raise ValueError(
+                f"'{workdir}' holds an interrupted run with another "
+                f"{' and '.join(changed)}, which cannot go on. Give another workdir, "
+                f"or remove '{workdir / 'checkpoints'}' to start anew."
+            )
+        return True
+    clear_run(workdir)
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    temporary = stored.with_name(f".{_FILE}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, stored)
+    return False
+
+
+def clear_run(workdir: Path) -> None:
+    """Removes what a run left in its directory, and nothing else."""
+    for name in _RUN_FILES:
+        path = workdir / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _identity(model: keras.Model, schema: Schema, train: Any) -> dict[str, Any]:
+    weights = [[v.path, list(v.shape)] for v in model.weights]
+    optimizer = {
+        "class": type(model.optimizer).__name__,
+        **model.optimizer.get_config(),
+    }
+    del optimizer["name"]  # Keras counts the optimizers of a process in it
+    text = json.dumps(weights)
+    return {
+        "model": hashlib.sha256(text.encode()).hexdigest(),
+        "optimizer": json.loads(json.dumps(optimizer, default=float)),
+        "schema": schema.fingerprint(),
+        "number of steps": int(train.cardinality())
+        if hasattr(train, "cardinality")
+        else None,
+    }
