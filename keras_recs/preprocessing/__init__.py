@@ -3,6 +3,7 @@
 import importlib
 
 from keras_recs.preprocessing.fit import fit
+from keras_recs.preprocessing.raw_format import RawFormat
 
 # The layers need TensorFlow, which reading and counting raw data does not.
 _LAYERS = {
@@ -15,7 +16,7 @@ _LAYERS = {
     "VocabularyLookup": "vocabulary_lookup",
 }
 
-__all__ = ["fit", *_LAYERS]
+__all__ = ["RawFormat", "fit", *_LAYERS]
 
 
 def __getattr__(name: str):
