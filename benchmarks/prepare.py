@@ -39,7 +39,7 @@ import sys
 from keras_recs import Schema
 from keras_recs.data.write_tfrecords import write_tfrecords
 from keras_recs.preprocessing.fit import fit
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 part, raw, schema, output, processes, *columns = sys.argv[1:]
 options = {"raw_format": RawFormat(columns=columns), "num_processes": int(processes)}
 if part == "fit":

@@ -34,7 +34,9 @@ def run_once() -> dict[str, dict[str, float]]:
         )
     stages = done.stdout.partition("wall time of each stage:")[2]
     seconds = re.findall(r"^  (.+?) {2,}([\d.]+) s$", stages, re.MULTILINE)
-    rows = re.findall(r"^(\(?[a-z][a-z_ ]*?\)?) {2,}(0\.\d{4})(?!\d)", done.stdout, re.MULTILINE)
+    rows = re.findall(
+        r"^(\(?[a-z][a-z_ ]*?\)?) {2,}(0\.\d{4})(?!\d)", done.stdout, re.MULTILINE
+    )
     return {
         "seconds": {name: float(value) for name, value in seconds},
         "test_auc": {name: float(value) for name, value in rows},

@@ -28,7 +28,7 @@ if __name__ == "__main__":
 
 from keras_recs.data.prepare import QUARANTINE, Prepared, prepare
 from keras_recs.data.split import KINDS, Split
-from keras_recs.preprocessing import raw_format
+from keras_recs.preprocessing.reading import raw_format
 from keras_recs.schema import Schema
 from pipelines.run_program import run_program
 

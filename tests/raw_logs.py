@@ -15,7 +15,7 @@ from keras_recs import (
     Schema,
     SequenceFeature,
 )
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 
 WORDS = ["ant", "bee", "cat", "d,og", 'e"el', "f ly", "ünï", "日本", "NaN", "0", "None"]
 

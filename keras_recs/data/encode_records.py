@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from keras_recs.preprocessing.crc32c import crc32c
+from keras_recs.preprocessing.reading.crc32c import crc32c
 
 _HEAD = 12  # length, its checksum
 _FOOT = 4  # checksum of the data

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_recs.data.encode_records import Records, encode_records
 from keras_recs.data.split import SPLITS
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.parse_chunk import ParsedChunk
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.parse_chunk import ParsedChunk
 
 _GZIP_LEVEL = 2
 

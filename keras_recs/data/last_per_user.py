@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from keras_recs.data.row_splits import key_plan, keys_of, time_plan, times_of
 from keras_recs.data.split import SPLITS
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.parse_chunk import ParsedChunk
-from keras_recs.preprocessing.spilled_groups import (
+from keras_recs.preprocessing.fitting.spilled_groups import (
     GroupBuffer,
     Piece,
     read_groups,
     write_pieces,
 )
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.parse_chunk import ParsedChunk
 
 _KEY, _TIME, _ROW = "key", "time", "row"
 _ROW_BITS = 31  # a chunk's number above, the row's in the chunk below, the split last

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_recs.preprocessing.scratch_folder import scratch_folder
+from keras_recs.preprocessing.reading.scratch_folder import scratch_folder
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2

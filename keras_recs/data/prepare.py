@@ -25,13 +25,13 @@ from keras_recs.data.row_splits import FileRows, HashRows, RandomRows, TimeRows
 from keras_recs.data.shard_writer import ShardWriter, check_shards
 from keras_recs.data.split import SPLITS, Split
 from keras_recs.data.time_cut_offs import TimeScan, time_cut_offs
-from keras_recs.preprocessing.bad_rows import BadRows
-from keras_recs.preprocessing.chunk_task import ChunkTask, Pass, RowSplit, Step
-from keras_recs.preprocessing.column_plan import ColumnPlan, column_plans
-from keras_recs.preprocessing.fitter import Fitter, write_json
-from keras_recs.preprocessing.process_pool import ProcessPool
-from keras_recs.preprocessing.raw_files import Files, RawFile, raw_files
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.fitting.fitter import Fitter, write_json
+from keras_recs.preprocessing.reading.bad_rows import BadRows
+from keras_recs.preprocessing.reading.chunk_task import ChunkTask, Pass, RowSplit, Step
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan, column_plans
+from keras_recs.preprocessing.reading.process_pool import ProcessPool
+from keras_recs.preprocessing.reading.raw_files import Files, RawFile, raw_files
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 from keras_recs.schema import Schema
 
 QUARANTINE = "quarantine.jsonl"

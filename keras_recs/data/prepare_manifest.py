@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_recs.preprocessing.raw_files import RawFile
+from keras_recs.preprocessing.reading.raw_files import RawFile
 from keras_recs.version import __version__
 
 MANIFEST = "manifest.json"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.parse_chunk import ParsedChunk
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.parse_chunk import ParsedChunk
 
 # A NUL cannot be part of a schema's name.
 _KEY = "\0split_key"

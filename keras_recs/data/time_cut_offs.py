@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_recs.data.row_splits import time_plan, times_of
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.parse_chunk import ParsedChunk
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.parse_chunk import ParsedChunk
 
 _BLOCK = 1 << 20  # times read at once
 _DIGIT_BITS = 16

@@ -8,13 +8,13 @@ from pathlib import Path
 from keras_recs.data.encode_step import EncodeStep
 from keras_recs.data.shard_writer import ShardWriter, check_shards, existing_shards
 from keras_recs.data.split import SPLITS
-from keras_recs.preprocessing.bad_rows import BadRows
-from keras_recs.preprocessing.chunk_task import ChunkTask, Pass
-from keras_recs.preprocessing.column_plan import column_plans
-from keras_recs.preprocessing.process_pool import ProcessPool
-from keras_recs.preprocessing.raw_files import Files, raw_files
-from keras_recs.preprocessing.raw_format import RawFormat
-from keras_recs.preprocessing.scratch_folder import scratch_folder
+from keras_recs.preprocessing.reading.bad_rows import BadRows
+from keras_recs.preprocessing.reading.chunk_task import ChunkTask, Pass
+from keras_recs.preprocessing.reading.column_plan import column_plans
+from keras_recs.preprocessing.reading.process_pool import ProcessPool
+from keras_recs.preprocessing.reading.raw_files import Files, raw_files
+from keras_recs.preprocessing.reading.raw_format import RawFormat
+from keras_recs.preprocessing.reading.scratch_folder import scratch_folder
 from keras_recs.schema import Schema
 
 

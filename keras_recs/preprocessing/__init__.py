@@ -3,7 +3,7 @@
 import importlib
 
 from keras_recs.preprocessing.fit import fit
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 
 # The layers need TensorFlow, which reading and counting raw data does not.
 _LAYERS = {

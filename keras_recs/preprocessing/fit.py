@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from keras_recs.preprocessing.bad_rows import BadRows
-from keras_recs.preprocessing.chunk_task import ChunkTask, Pass
-from keras_recs.preprocessing.column_plan import column_plans
-from keras_recs.preprocessing.fitter import STATISTICS, VOCABULARIES, Fitter
-from keras_recs.preprocessing.process_pool import ProcessPool
-from keras_recs.preprocessing.raw_files import Files, raw_files
-from keras_recs.preprocessing.raw_format import RawFormat
-from keras_recs.preprocessing.scratch_folder import scratch_folder
+from keras_recs.preprocessing.fitting.fitter import STATISTICS, VOCABULARIES, Fitter
+from keras_recs.preprocessing.reading.bad_rows import BadRows
+from keras_recs.preprocessing.reading.chunk_task import ChunkTask, Pass
+from keras_recs.preprocessing.reading.column_plan import column_plans
+from keras_recs.preprocessing.reading.process_pool import ProcessPool
+from keras_recs.preprocessing.reading.raw_files import Files, raw_files
+from keras_recs.preprocessing.reading.raw_format import RawFormat
+from keras_recs.preprocessing.reading.scratch_folder import scratch_folder
 from keras_recs.schema import Schema
 
 

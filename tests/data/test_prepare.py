@@ -272,7 +272,7 @@ def test_folders_of_others_are_left_alone(tmp_path):
 
 
 def test_an_input_that_changes_meanwhile_is_noticed(tmp_path, monkeypatch):
-    from keras_recs.preprocessing.fitter import Fitter
+    from keras_recs.preprocessing.fitting.fitter import Fitter
 
     path = write_log(log_rows(30), tmp_path / "log.csv")
     original, size = Fitter.add, path.stat().st_size
@@ -291,7 +291,7 @@ def test_an_input_that_changes_meanwhile_is_noticed(tmp_path, monkeypatch):
 
 SLOW = """
 import sys, time
-from keras_recs.preprocessing import chunk_task
+from keras_recs.preprocessing.reading import chunk_task
 from keras_recs.data.prepare import prepare
 from keras_recs.data.split import Split
 from tests.processes import all_ended, children_of
@@ -356,11 +356,11 @@ def test_memory_does_not_grow_with_the_input(tmp_path, split):
         code = (
             "import sys\n"
             "from keras_recs import CategoricalFeature, Label, NumericFeature, Schema\n"
-            "from keras_recs.preprocessing import fitter\n"
+            "from keras_recs.preprocessing.fitting import fitter\n"
             "from keras_recs.data.prepare import prepare\n"
             "module = sys.modules[prepare.__module__]\n"
             "from keras_recs.data.split import Split\n"
-            "from keras_recs.preprocessing.raw_format import RawFormat\n"
+            "from keras_recs.preprocessing.reading.raw_format import RawFormat\n"
             "fitter._COUNT_BYTES = fitter._MERGE_BYTES = module._MEMORY_BYTES = 200_000\n"
             "schema = Schema([CategoricalFeature('item'), NumericFeature('price')],\n"
             "    [Label('click')], group_key='user', timestamp='time')\n"

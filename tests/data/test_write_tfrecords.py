@@ -12,7 +12,7 @@ import pytest
 from keras_recs import CategoricalFeature, NumericFeature, Schema
 from keras_recs.data.encode_records import encode_records
 from keras_recs.data.write_tfrecords import write_tfrecords
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 from tests.raw_logs import log_rows, log_schema, small_chunks, write_log
 from tests.samples import example
 

@@ -11,7 +11,7 @@ import pytest
 from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
 from keras_recs import MultiValuedFeature as Multi
 from keras_recs.preprocessing.fit import fit
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 from tests.raw_logs import small_chunks
 
 SCHEMA = Schema(

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from keras_recs import NumericFeature
-from keras_recs.preprocessing.crc32c import crc32c
-from keras_recs.preprocessing.exact_sum import ExactSum
-from keras_recs.preprocessing.numeric_summary import NumericSummary
-from keras_recs.preprocessing.quantile_summary import QuantileSummary
+from keras_recs.preprocessing.fitting.exact_sum import ExactSum
+from keras_recs.preprocessing.fitting.numeric_summary import NumericSummary
+from keras_recs.preprocessing.fitting.quantile_summary import QuantileSummary
+from keras_recs.preprocessing.reading.crc32c import crc32c
 
 
 def test_exact_sum_is_that_of_fractions_in_any_order():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_recs.preprocessing.process_pool import ProcessPool, WorkerError
-from keras_recs.preprocessing.scratch_folder import scratch_folder
+from keras_recs.preprocessing.reading.process_pool import ProcessPool, WorkerError
+from keras_recs.preprocessing.reading.scratch_folder import scratch_folder
 from tests.processes import all_ended
 
 

@@ -8,15 +8,15 @@ import pyarrow as pa
 import pytest
 
 from keras_recs import CategoricalFeature, Schema, SequenceFeature
-from keras_recs.preprocessing import fitter, spilled_groups
-from keras_recs.preprocessing.build_vocabulary import build_vocabulary
 from keras_recs.preprocessing.fit import fit
-from keras_recs.preprocessing.spilled_groups import (
+from keras_recs.preprocessing.fitting import fitter, spilled_groups
+from keras_recs.preprocessing.fitting.build_vocabulary import build_vocabulary
+from keras_recs.preprocessing.fitting.spilled_groups import (
     GroupBuffer,
     read_groups,
     write_pieces,
 )
-from keras_recs.preprocessing.value_counter import (
+from keras_recs.preprocessing.fitting.value_counter import (
     CountedTable,
     ValueCounter,
     count_column,

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_recs.preprocessing.build_vocabulary import BuiltVocabulary, build_vocabulary
-from keras_recs.preprocessing.fit_step import ChunkCounts, FitStep
-from keras_recs.preprocessing.numeric_summary import NumericSummary
-from keras_recs.preprocessing.process_pool import ProcessPool
-from keras_recs.preprocessing.spilled_groups import Piece
-from keras_recs.preprocessing.value_counter import CountedTable, counted_tables
+from keras_recs.preprocessing.fitting.build_vocabulary import (
+    BuiltVocabulary,
+    build_vocabulary,
+)
+from keras_recs.preprocessing.fitting.fit_step import ChunkCounts, FitStep
+from keras_recs.preprocessing.fitting.numeric_summary import NumericSummary
+from keras_recs.preprocessing.fitting.spilled_groups import Piece
+from keras_recs.preprocessing.fitting.value_counter import CountedTable, counted_tables
+from keras_recs.preprocessing.reading.process_pool import ProcessPool
 from keras_recs.schema import (
     CrossedFeature,
     FittedVocabulary,

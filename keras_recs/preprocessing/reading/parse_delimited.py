@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from keras_recs.preprocessing.bad_rows import bad_line
-from keras_recs.preprocessing.read_chunks import Chunk
-from keras_recs.preprocessing.text_rows import TextRows
+from keras_recs.preprocessing.reading.bad_rows import bad_line
+from keras_recs.preprocessing.reading.read_chunks import Chunk
+from keras_recs.preprocessing.reading.text_rows import TextRows
 
 
 def parse_delimited(

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from keras_recs.preprocessing.bad_rows import BadRow, BadRows
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.parse_chunk import ParsedChunk, parse_chunk
-from keras_recs.preprocessing.process_pool import ProcessPool
-from keras_recs.preprocessing.raw_files import RawFile
-from keras_recs.preprocessing.raw_format import RawFormat
-from keras_recs.preprocessing.read_chunks import Chunk, read_chunks
+from keras_recs.preprocessing.reading.bad_rows import BadRow, BadRows
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.parse_chunk import ParsedChunk, parse_chunk
+from keras_recs.preprocessing.reading.process_pool import ProcessPool
+from keras_recs.preprocessing.reading.raw_files import RawFile
+from keras_recs.preprocessing.reading.raw_format import RawFormat
+from keras_recs.preprocessing.reading.read_chunks import Chunk, read_chunks
 
 TRAIN = 0
 

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from keras_recs.preprocessing.spilled_groups import Piece, read_groups
-from keras_recs.preprocessing.value_counter import (
+from keras_recs.preprocessing.fitting.spilled_groups import Piece, read_groups
+from keras_recs.preprocessing.fitting.value_counter import (
     VALUE,
     CountedTable,
     count_column,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_recs.preprocessing.bad_rows import BadRow, bad_line, too_long
-from keras_recs.preprocessing.quoted_text import has_bare_return, quoted_row
-from keras_recs.preprocessing.read_chunks import Chunk
+from keras_recs.preprocessing.reading.bad_rows import BadRow, bad_line, too_long
+from keras_recs.preprocessing.reading.quoted_text import has_bare_return, quoted_row
+from keras_recs.preprocessing.reading.read_chunks import Chunk
 
 _CARRIAGE_RETURN = "the row holds a carriage return outside of quotes"
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pyarrow as pa
 
-from keras_recs.preprocessing.exact_sum import ExactSum
-from keras_recs.preprocessing.quantile_summary import QuantileSummary
+from keras_recs.preprocessing.fitting.exact_sum import ExactSum
+from keras_recs.preprocessing.fitting.quantile_summary import QuantileSummary
 from keras_recs.schema import FittedNumeric, NumericFeature
 
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from keras_recs.preprocessing.bad_rows import bad_line
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.convert_column import (
+from keras_recs.preprocessing.reading.bad_rows import bad_line
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.convert_column import (
     Converted,
     check_rules,
     convert_scalars,
     pack_lists,
 )
-from keras_recs.preprocessing.read_chunks import Chunk
-from keras_recs.preprocessing.text_rows import TextRows
+from keras_recs.preprocessing.reading.read_chunks import Chunk
+from keras_recs.preprocessing.reading.text_rows import TextRows
 
 _ARROW_TYPES = {
     "null": pa.null(),

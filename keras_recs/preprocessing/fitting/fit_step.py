@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from keras_recs.preprocessing.chunk_task import TRAIN
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.numeric_summary import NumericSummary
-from keras_recs.preprocessing.parse_chunk import ParsedChunk
-from keras_recs.preprocessing.spilled_groups import Piece
-from keras_recs.preprocessing.value_counter import (
+from keras_recs.preprocessing.fitting.numeric_summary import NumericSummary
+from keras_recs.preprocessing.fitting.spilled_groups import Piece
+from keras_recs.preprocessing.fitting.value_counter import (
     ValueCounter,
     counted_tables,
     number_missing,
 )
+from keras_recs.preprocessing.reading.chunk_task import TRAIN
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.parse_chunk import ParsedChunk
 from keras_recs.schema import CrossedFeature, NumericFeature, Schema
 
 

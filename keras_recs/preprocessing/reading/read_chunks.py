@@ -12,10 +12,15 @@ from typing import IO
 
 import numpy as np
 
-from keras_recs.preprocessing.bad_rows import BadRow, bad_line, bounded, too_long
-from keras_recs.preprocessing.quoted_text import quoted_row
-from keras_recs.preprocessing.raw_files import RawFile
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.reading.bad_rows import (
+    BadRow,
+    bad_line,
+    bounded,
+    too_long,
+)
+from keras_recs.preprocessing.reading.quoted_text import quoted_row
+from keras_recs.preprocessing.reading.raw_files import RawFile
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_BATCH_ROWS = 65_536

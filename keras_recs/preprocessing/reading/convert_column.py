@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from keras_recs.preprocessing.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
 from keras_recs.schema import MISSING_ID
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,30}")

@@ -199,7 +199,7 @@ class _Worker:
         self.answers.close()
 
 
-_COMMAND = "from keras_recs.preprocessing.process_pool import serve; serve()"
+_COMMAND = "from keras_recs.preprocessing.reading.process_pool import serve; serve()"
 
 
 def serve() -> None:

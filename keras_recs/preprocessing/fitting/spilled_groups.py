@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from keras_recs.preprocessing.crc32c import crc32c
+from keras_recs.preprocessing.reading.crc32c import crc32c
 
 _PARTITION_BITS = 4
 _PARTITIONS = 1 << _PARTITION_BITS

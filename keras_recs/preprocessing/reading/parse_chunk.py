@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from keras_recs.preprocessing.bad_rows import BadRow, bounded, bounded_row
-from keras_recs.preprocessing.column_plan import ColumnPlan
-from keras_recs.preprocessing.convert_column import (
+from keras_recs.preprocessing.reading.bad_rows import BadRow, bounded, bounded_row
+from keras_recs.preprocessing.reading.column_plan import ColumnPlan
+from keras_recs.preprocessing.reading.convert_column import (
     ColumnTypeError,
     Converted,
     convert_column,
 )
-from keras_recs.preprocessing.parse_delimited import parse_delimited
-from keras_recs.preprocessing.parse_json import convert_json, parse_json
-from keras_recs.preprocessing.read_chunks import Chunk
-from keras_recs.preprocessing.text_rows import TextRows, text_rows
+from keras_recs.preprocessing.reading.parse_delimited import parse_delimited
+from keras_recs.preprocessing.reading.parse_json import convert_json, parse_json
+from keras_recs.preprocessing.reading.read_chunks import Chunk
+from keras_recs.preprocessing.reading.text_rows import TextRows, text_rows
 
 
 @dataclasses.dataclass

@@ -10,7 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from keras_recs.preprocessing.spilled_groups import GroupBuffer, Piece, write_pieces
+from keras_recs.preprocessing.fitting.spilled_groups import (
+    GroupBuffer,
+    Piece,
+    write_pieces,
+)
 from keras_recs.schema import Schema
 
 VALUE = "value"

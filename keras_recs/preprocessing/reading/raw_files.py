@@ -7,7 +7,7 @@ import glob
 import os
 from collections.abc import Sequence
 
-from keras_recs.preprocessing.raw_format import RawFormat
+from keras_recs.preprocessing.reading.raw_format import RawFormat
 
 Files = str | os.PathLike | Sequence[str | os.PathLike]
 

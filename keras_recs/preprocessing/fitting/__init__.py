@@ -1,0 +1,1 @@
+"""Counting values and measuring numbers in bounded memory."""

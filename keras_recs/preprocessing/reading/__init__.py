@@ -1,0 +1,1 @@
+"""Raw files to typed columns, in chunks and in several processes."""
