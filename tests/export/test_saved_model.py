@@ -350,7 +350,7 @@ def odd_export(tmp_path_factory):
             NumericFeature("tensor_0"),
             CrossedFeature("user-id × class", keys=("user-id", "class"), hash_bins=3),
         ],
-        labels=[Label("click-through"), Label("2nd click"), Label("self rating")],
+        labels=[Label("click-through"), Label("2nd-click"), Label("self rating")],
         vocabularies={
             "Movie Title": write_vocabulary(folder / "titles.txt", ["Heat", "Ran, 乱"]),
             "USER-ID": write_vocabulary(folder / "none.txt", []),
@@ -367,7 +367,7 @@ def test_odd_names_are_kept(odd_export, signature_defs, ask):
     names = {feature.name for feature in schema.raw_features}
     assert set(signature.inputs) == names
     assert set(signature.outputs) == set(schema.label_names)
-    assert "classify_2nd click" in signature_defs(path)
+    assert "classify_2nd-click" in signature_defs(path)
     raw = {
         "Movie Title": np.array(["Ran, 乱".encode(), b"", b"?"], object),
         "user-id": np.array([0, 8, -1]),
