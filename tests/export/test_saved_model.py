@@ -350,7 +350,7 @@ def odd_export(tmp_path_factory):
             NumericFeature("tensor_0"),
             CrossedFeature("user-id × class", keys=("user-id", "class"), hash_bins=3),
         ],
-        labels=[Label("click-through"), Label("2nd-click"), Label("self rating")],
+        labels=[Label("click-through"), Label("2nd-click"), Label("self-rating")],
         vocabularies={
             "Movie Title": write_vocabulary(folder / "titles.txt", ["Heat", "Ran, 乱"]),
             "USER-ID": write_vocabulary(folder / "none.txt", []),
