@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import http.server
+import threading
 import zipfile
 
 import pytest
@@ -120,3 +122,32 @@ def test_offline_says_what_to_do(tmp_path, archive):
     archive.unlink()
     with pytest.raises(ConnectionError, match="make quickstart DATA=ml-100k DATA_DIR="):
         movielens.download_ml_100k(tmp_path / "download")
+
+
+def test_a_broken_download_goes_on(tmp_path, archive, monkeypatch):
+    content, ranges = archive.read_bytes(), []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            ranges.append(self.headers["Range"])
+            start = int(ranges[-1].removeprefix("bytes=").rstrip("-"))
+            self.send_response(206)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            self.wfile.write(content[start:])
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request, daemon=True)
+        thread.start()
+        monkeypatch.setattr(
+            movielens, "URL", f"http://127.0.0.1:{server.server_port}/x"
+        )
+        (tmp_path / "download").mkdir()
+        (tmp_path / "download" / "ml-100k.zip.part").write_bytes(content[:100])
+        folder = movielens.download_ml_100k(tmp_path / "download")
+        thread.join(10)
+    assert ranges == ["bytes=100-"]
+    assert (folder / "u.user").is_file()
