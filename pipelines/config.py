@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
@@ -50,6 +52,25 @@ class Config:
                 raise ValueError(
                     f"Config: `{name}` must be a positive integer. Received: "
                     f"{name}={value!r}"
+                )
+        rules = {
+            "learning_rate": (
+                isinstance(self.learning_rate, (int, float)) and self.learning_rate > 0,
+                "a positive number",
+            ),
+            "patience": (
+                isinstance(self.patience, int) and self.patience >= 0,
+                "an integer of at least 0",
+            ),
+            "seed": (isinstance(self.seed, int), "an integer"),
+            "dtype_policy": (self.dtype_policy in _POLICIES, f"one of {_POLICIES}"),
+            "model_arguments": (isinstance(self.model_arguments, dict), "a dict"),
+        }
+        for name, (holds, rule) in rules.items():
+            if not holds:
+                raise ValueError(
+                    f"Config: `{name}` must be {rule}. Received: "
+                    f"{name}={getattr(self, name)!r}"
                 )
 
     def replaced(self, settings: list[str]) -> Config:

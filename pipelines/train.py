@@ -83,7 +83,13 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
     strategy = keras_recs.training.make_strategy(strategy_name)
     with strategy.scope():
         model = build_model(config, schema)
-        optimizer = keras.optimizers.get(config.optimizer)
+        try:
+            optimizer = keras.optimizers.get(config.optimizer)
+        except ValueError as error:
+            raise ValueError(
+                "Config: `optimizer` must be the name of a Keras optimizer such as "
+                f"'adam'. Received: optimizer={config.optimizer!r}"
+            ) from error
         optimizer.learning_rate = config.learning_rate
         model.compile(
             optimizer,

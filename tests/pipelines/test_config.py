@@ -112,3 +112,19 @@ def test_shipped_configurations(path):
     text = path.read_text()
     assert f"--config=pipelines/configs/{path.name}" in text
     assert path.stem.endswith(f"_{config.model}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("learning_rate=abc", "`learning_rate` must be a positive number.*'abc'"),
+        ("learning_rate=0", "`learning_rate` must be a positive number"),
+        ("patience=-1", "`patience` must be an integer of at least 0.*-1"),
+        ("seed=1.5", "`seed` must be an integer.*1.5"),
+        ("dtype_policy=bf16", "`dtype_policy` must be one of.*mixed_bfloat16.*'bf16'"),
+        ("model_arguments=3", "`model_arguments` must be a dict.*3"),
+    ],
+)
+def test_values_are_checked(setting, message):
+    with pytest.raises(ValueError, match=message):
+        CONFIG.replaced([setting])
