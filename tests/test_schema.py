@@ -489,3 +489,29 @@ def test_a_table_is_named_by_its_own_name():
         match="'third': `table` names 'other', which itself uses table 'item'",
     ):
         Schema(features)
+
+
+# === Roles of columns ===
+
+
+@pytest.mark.parametrize("weight", ["x", "y"])
+def test_a_sample_weight_is_a_column_of_numbers_of_its_own(weight):
+    with pytest.raises(
+        ValueError,
+        match=f"'y': `sample_weight` must be a column of numbers.*'{weight}'",
+    ):
+        Schema([CategoricalFeature("x")], [Label("y", sample_weight=weight)])
+
+
+def test_lists_are_lists():
+    with pytest.raises(ValueError, match="`features` must be a list"):
+        Schema(CategoricalFeature("x"))
+    with pytest.raises(ValueError, match="`labels` must be a list"):
+        Schema([CategoricalFeature("x")], Label("y"))
+    with pytest.raises(ValueError, match=r"'c': `keys` must be a list of names.*'ab'"):
+        CrossedFeature("c", keys="ab", hash_bins=2)
+
+
+def test_several_labels_have_names_that_keras_takes():
+    with pytest.raises(ValueError, match="'my label': beside another label"):
+        Schema([CategoricalFeature("x")], [Label("my label"), Label("z")])

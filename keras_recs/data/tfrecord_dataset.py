@@ -149,8 +149,7 @@ def _warn_of_absent_columns(files: list[TFRecordFile], schema: Schema) -> None:
 def _shuffled(blocks, window: int, seed: int):
     """Permutes the records of each window, in another way in each epoch.
 
-    One permutation of a window of strings costs a fifth of a shuffle buffer, which
-    moves record by record.
+    A window of strings is permuted at once; `Dataset.shuffle` moves record by record.
     """
     import tensorflow as tf
 

@@ -128,3 +128,10 @@ def test_a_manifest_is_believed_while_the_size_fits(tmp_path, file):
     ):
         manifest.write_text(text)
         assert count_records(file).num_records == 4
+
+
+def test_a_pattern_over_two_sets_of_shards_is_a_warning(tmp_path, caplog):
+    for name in ("train", "train-extra"):
+        (tmp_path / f"{name}-00000-of-00001.tfrecord").touch()
+    assert len(list_files(tmp_path / "train-*")) == 2
+    assert "matches the shards of 2 sets of files" in caplog.text

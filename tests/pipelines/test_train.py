@@ -114,3 +114,18 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(run, config_file):
         ValueError, match=r"holds a run of another configuration.*--overwrite"
     ):
         is_finished(same.replaced(["epochs=3"]), workdir)
+
+
+def test_clearing_a_run_removes_what_is_its_own(tmp_path):
+    from keras_recs.training.run_identity import clear_run
+
+    (tmp_path / "checkpoints").mkdir()
+    for name in (
+        "model.keras",
+        "checkpoints/best.weights.h5",
+        "thesis.txt",
+        "config.json",
+    ):
+        (tmp_path / name).write_text("x")
+    clear_run(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "thesis.txt"]

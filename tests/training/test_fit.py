@@ -369,3 +369,19 @@ def test_a_new_run_leaves_nothing_of_a_finished_one(train, tmp_path):
     fit(compiled(), train, SCHEMA, tmp_path, epochs=1, verbose=0)
     assert not {"metrics.json", "plots"} & set(names(tmp_path))
     assert "notes.txt" in names(tmp_path)
+
+
+def test_monitor_knows_which_direction_is_better(train, valid, tmp_path):
+    with pytest.raises(
+        ValueError,
+        match=r"better the higher or the lower.*'val_click_calibration_ratio'",
+    ):
+        fit(
+            compiled(),
+            train,
+            SCHEMA,
+            tmp_path,
+            validation=valid,
+            verbose=0,
+            monitor="val_click_calibration_ratio",
+        )
