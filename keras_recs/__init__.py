@@ -1,8 +1,9 @@
 """Deep recommenders for TensorFlow and Keras 3: from raw logs to a served prediction.
 
-The layers are imported with the package, so that `keras.models.load_model` knows them;
-other subpackages load when they are first used. TensorFlow is imported by what needs it
-only: with another Keras backend the layers, models and metrics do without.
+The layers and optimizers are imported with the package, so that
+`keras.models.load_model` knows them; other subpackages load when they are first used.
+TensorFlow is imported by what needs it only: with another Keras backend the layers,
+models and metrics do without.
 """
 
 import importlib
@@ -27,6 +28,7 @@ _SUBPACKAGES = (
     "layers",
     "metrics",
     "models",
+    "optimizers",
     "preprocessing",
     "training",
 )
@@ -46,6 +48,7 @@ __all__ = [
 # TensorFlow, which take seconds and half a gigabyte each.
 if not os.environ.get("KERAS_RECS_WITHOUT_KERAS"):
     import keras_recs.layers
+    import keras_recs.optimizers
 
 
 def __getattr__(name: str):

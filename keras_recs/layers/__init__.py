@@ -1,7 +1,11 @@
 """Keras layers of recommenders."""
 
+from keras_recs.layers.embedding.batch_l2 import BatchL2
+from keras_recs.layers.embedding.compositional import Compositional
 from keras_recs.layers.embedding.feature_embedding import FeatureEmbedding
+from keras_recs.layers.embedding.multi_hash import MultiHash
 from keras_recs.layers.embedding.numeric_embedding import NumericEmbedding
+from keras_recs.layers.embedding.quotient_remainder import QuotientRemainder
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.interaction.dot_interaction import DotInteraction
 from keras_recs.layers.interaction.fm_interaction import FMInteraction
@@ -11,11 +15,15 @@ from keras_recs.layers.prediction_heads import PredictionHeads
 
 __all__ = [
     "MLP",
+    "BatchL2",
+    "Compositional",
     "DotInteraction",
     "FMInteraction",
     "FeatureEmbedding",
     "LinearTerm",
+    "MultiHash",
     "NumericEmbedding",
     "PredictionHeads",
+    "QuotientRemainder",
     "TableConfig",
 ]

@@ -9,9 +9,9 @@ def test_factorization_machine_and_tower_share_one_embedding(click_schema):
     model = harness.build_model("deepfm", click_schema)
     tables = [w.path for w in model.weights if w.path.endswith("/embeddings")]
     assert tables == [
-        "embedding/embeddings",
+        "embedding/tables/embeddings",
         "number_embedding/embeddings",
-        "linear/weight_of_value/embeddings",
+        "linear/weight_of_value/tables/embeddings",
     ]
 
 

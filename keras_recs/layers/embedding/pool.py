@@ -4,27 +4,35 @@ import keras
 from keras import ops
 
 
-def pool(values, mask, combiner):
+def pool(values, mask, combiner, weights=None):
     """Combines the values that are there; none give zeros.
 
     Args:
         values: `(B, L, D)`.
         mask: bool `(B, L)`, true where a value is there.
-        combiner: `"mean"`, `"sum"`, `"sqrtn"` (sum over √count) or `"max"`.
+        combiner: `"mean"`, `"sum"`, `"sqrtn"` or `"max"`. With weights w these are
+            Σwv / Σw, Σwv, Σwv / √Σw²; without, w is 1.
+        weights: `(B, L)` or `None`. One that is not finite counts as 0. Not for `"max"`.
 
     Returns:
         `(B, D)`.
     """
-    weights = ops.expand_dims(ops.cast(mask, values.dtype), -1)  # (B, L, 1)
-    count = ops.sum(weights, axis=1)  # (B, 1)
+    there = ops.cast(mask, values.dtype)  # (B, L)
     if combiner == "max":
         # A finite stand-in: minus infinity times zero would be NaN.
         half = keras.backend.standardize_dtype(values.dtype) == "float16"
         lowest = -6e4 if half else -1e9
-        there = ops.where(ops.expand_dims(mask, -1), values, lowest)
-        return ops.max(there, axis=1) * ops.cast(count > 0, values.dtype)
-    total = ops.sum(values * weights, axis=1)  # (B, D)
+        masked = ops.where(ops.expand_dims(mask, -1), values, lowest)
+        any_there = ops.any(mask, axis=1, keepdims=True)  # (B, 1)
+        return ops.max(masked, axis=1) * ops.cast(any_there, values.dtype)
+    if weights is not None:
+        known = ops.logical_and(mask, ops.isfinite(weights))
+        there = ops.cast(ops.where(known, weights, 0.0), values.dtype)
+    total = ops.sum(values * ops.expand_dims(there, -1), axis=1)  # (B, D)
     if combiner == "sum":
         return total
-    count = ops.maximum(count, 1)
-    return total / (ops.sqrt(count) if combiner == "sqrtn" else count)
+    if combiner == "sqrtn":
+        scale = ops.sqrt(ops.sum(ops.square(there), axis=1, keepdims=True))  # (B, 1)
+    else:
+        scale = ops.sum(there, axis=1, keepdims=True)  # (B, 1)
+    return ops.where(scale == 0, 0.0, total / ops.where(scale == 0, 1.0, scale))

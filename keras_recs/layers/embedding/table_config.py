@@ -1,6 +1,11 @@
-"""The size of one embedding table."""
+"""The size and the kind of one embedding table."""
 
 import dataclasses
+from typing import Any
+
+import keras
+
+DTYPES = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,20 +16,77 @@ class TableConfig:
         name: string.
         num_rows: int. Rows, the padding row 0 and out-of-vocabulary rows included.
         embedding_dim: int. Length of a row.
+        dtype: string. `"float32"`, or `"bfloat16"` to store a table in half the memory;
+            it is computed and updated in float32. Defaults to `"float32"`.
+        initializer: Keras initializer, or `None` for the layer's. Defaults to `None`.
+        compression: `QuotientRemainder`, `Compositional` or `MultiHash`: the table has
+            `num_rows` different rows, made of fewer stored ones. Defaults to `None`.
+        hot_rows: int. Rows held in memory; all lie in the memory-mapped file `path`
+            (see `TwoLevelTable`). Defaults to `None`, all in memory.
+        path: string. That file. Defaults to `None`.
 
     Raises:
-        ValueError: if a size is not positive.
+        ValueError: if a size is not positive, for another dtype, and if options exclude
+            each other.
     """
 
     name: str
     num_rows: int
     embedding_dim: int
+    dtype: str = "float32"
+    initializer: Any = None
+    compression: Any = None
+    hot_rows: int | None = None
+    path: str | None = None
 
     def __post_init__(self):
-        for argument in ("num_rows", "embedding_dim"):
+        for argument in ("num_rows", "embedding_dim", "hot_rows"):
             value = getattr(self, argument)
+            if value is None and argument == "hot_rows":
+                continue
             if not isinstance(value, int) or value < 1:
                 raise ValueError(
                     f"Table '{self.name}': `{argument}` must be a positive integer. "
                     f"Received: {argument}={value!r}"
                 )
+        if self.dtype not in DTYPES:
+            raise ValueError(
+                f"Table '{self.name}': `dtype` must be of {DTYPES}. Received: "
+                f"dtype={self.dtype!r}"
+            )
+        if (self.hot_rows is None) != (self.path is None):
+            raise ValueError(
+                f"Table '{self.name}': `hot_rows` and `path` go together. Received: "
+                f"hot_rows={self.hot_rows}, path={self.path!r}"
+            )
+        if self.hot_rows is not None and (self.compression or self.dtype != "float32"):
+            raise ValueError(
+                f"Table '{self.name}': a table with `hot_rows` is float32 and not "
+                f"compressed. Received: dtype={self.dtype!r}, "
+                f"compression={self.compression}"
+            )
+        if self.compression is not None:
+            self.compression.check(self)
+
+    @classmethod
+    def of(cls, value):
+        """A table, from itself or from what `to_config` gave."""
+        if isinstance(value, cls):
+            return value
+        value = dict(value)
+        for field in ("initializer", "compression"):
+            if isinstance(value.get(field), dict):
+                value[field] = keras.saving.deserialize_keras_object(value[field])
+        return cls(**value)
+
+    def to_config(self):
+        """A dict that JSON can hold, without what has its default."""
+        config = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+        for field in ("initializer", "compression"):
+            if field in config:
+                config[field] = keras.saving.serialize_keras_object(config[field])
+        return config

@@ -55,10 +55,7 @@ class LinearTerm(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.tables = tuple(
-            TableConfig(**table) if isinstance(table, dict) else table
-            for table in tables
-        )
+        self.tables = tuple(TableConfig.of(table) for table in tables)
         self.features = dict(features)
         self.combiners = dict(combiners or {})
         self.units = units
@@ -70,10 +67,10 @@ class LinearTerm(keras.layers.Layer):
         self.weight_of_value = None
         if self.features:
             self.weight_of_value = FeatureEmbedding(
-                [dataclasses.replace(t, embedding_dim=self.units) for t in self.tables],
+                [self._scalars(table) for table in self.tables],
                 self.features,
                 self.combiners,
-                self.num_shards,
+                num_shards=self.num_shards,
                 embeddings_initializer="zeros",
                 embeddings_regularizer=self.kernel_regularizer,
                 dtype=self.dtype_policy,
@@ -118,7 +115,7 @@ class LinearTerm(keras.layers.Layer):
     def get_config(self):
         """Constructor arguments."""
         config = {
-            "tables": [dataclasses.asdict(table) for table in self.tables],
+            "tables": [table.to_config() for table in self.tables],
             "features": self.features,
             "combiners": self.combiners,
             "units": self.units,
@@ -126,3 +123,12 @@ class LinearTerm(keras.layers.Layer):
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
         return {**super().get_config(), **config}
+
+    def _scalars(self, table):
+        """A table of one number an output: always in memory, parts of a row added."""
+        compression = table.compression
+        if compression is not None and compression.operation != "add":
+            compression = dataclasses.replace(compression, operation="add")
+        return TableConfig(
+            table.name, table.num_rows, self.units, compression=compression
+        )

@@ -1,0 +1,207 @@
+"""Tables of one dimension, one below the other in one variable."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_recs.layers.embedding.gather_rows import gather_rows
+from keras_recs.register import register
+
+CHUNK_ROWS = 1_000_000
+
+
+@register
+class StackedTables(keras.layers.Layer):
+    """Tables one below the other, in one variable or in `num_shards` of them.
+
+    Args:
+        num_rows: ints. Rows of each table.
+        embedding_dim: int. Length of a row.
+        storage_dtype: string. `"float32"` or `"bfloat16"`. Defaults to `"float32"`.
+        num_shards: int. Row r lies in shard r mod N. Defaults to `1`.
+        embeddings_initializers: list of one Keras initializer a table, or one for all.
+            Defaults to `"uniform"`.
+        embeddings_regularizer: Keras regularizer of the whole variable. Defaults to
+            `None`.
+
+    Input shape: int rows of the stack, of any shape. They must exist.
+    Output shape: that of the input plus `(embedding_dim,)`, in `storage_dtype`.
+
+    Example:
+    >>> layer = keras_recs.layers.embedding.stacked_tables.StackedTables((3, 5), 4)
+    >>> tuple(layer(np.array([[0, 7]])).shape)
+    (1, 2, 4)
+    """
+
+    def __init__(
+        self,
+        num_rows,
+        embedding_dim,
+        storage_dtype="float32",
+        num_shards=1,
+        embeddings_initializers="uniform",
+        embeddings_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_rows = tuple(num_rows)
+        self.embedding_dim = embedding_dim
+        self.storage_dtype = storage_dtype
+        self.num_shards = num_shards
+        if not isinstance(embeddings_initializers, (list, tuple)):
+            embeddings_initializers = [embeddings_initializers] * len(self.num_rows)
+        self.embeddings_initializers = [
+            keras.initializers.get(initializer)
+            for initializer in embeddings_initializers
+        ]
+        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+        # XLA turns the sparse gradient of a gather into one of the table's size.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
+
+    def build(self, input_shape=None):
+        """Creates the variables."""
+        self.shards = []
+        for number in range(self.num_shards):
+            shard = self.add_weight(
+                name="embeddings" if self.num_shards == 1 else f"embeddings_{number}",
+                shape=(self._shard_rows(number), self.embedding_dim),
+                dtype=self.storage_dtype,
+                initializer=_Filling(self, number),
+                regularizer=self.embeddings_regularizer,
+                autocast=False,  # else mixed precision would cast the whole table
+            )
+            shard.is_table = True  # for keras_recs.optimizers
+            self.shards.append(shard)
+        self.built = True
+
+    def call(self, rows):
+        """Gathers rows."""
+        return gather_rows(self.shards, rows)
+
+    def compute_output_shape(self, input_shape):
+        """The input's shape plus `(embedding_dim,)`."""
+        return (*input_shape, self.embedding_dim)
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "num_rows": self.num_rows,
+            "embedding_dim": self.embedding_dim,
+            "storage_dtype": self.storage_dtype,
+            "num_shards": self.num_shards,
+            "embeddings_initializers": [
+                keras.initializers.serialize(initializer)
+                for initializer in self.embeddings_initializers
+            ],
+            "embeddings_regularizer": keras.regularizers.serialize(
+                self.embeddings_regularizer
+            ),
+        }
+        return {**super().get_config(), **config}
+
+    def read_rows(self, rows):
+        """Rows as NumPy.
+
+        Args:
+            rows: ints `(n,)`.
+
+        Returns:
+            float32 `(n, D)`.
+        """
+        values = gather_rows(self.shards, ops.convert_to_tensor(rows))
+        return ops.convert_to_numpy(ops.cast(values, "float32"))
+
+    def write_rows(self, rows, values):
+        """Overwrites rows.
+
+        Args:
+            rows: ints `(n,)`, each once.
+            values: `(n, D)`.
+        """
+        rows = np.asarray(rows)
+        values = np.asarray(values, "float32")
+        for number, shard in enumerate(self.shards):
+            mine = rows % self.num_shards == number
+            if mine.any():
+                _write(shard, rows[mine] // self.num_shards, values[mine])
+
+    def initial_rows(self, table, count):
+        """Fresh initial values for rows of a table.
+
+        Args:
+            table: int. Its number.
+            count: int.
+
+        Returns:
+            float32 `(count, D)`.
+        """
+        initializer = _renewed(self.embeddings_initializers[table], None)
+        return ops.convert_to_numpy(initializer((count, self.embedding_dim), "float32"))
+
+    def _shard_rows(self, number):
+        return len(range(number, sum(self.num_rows), self.num_shards))
+
+
+class _Filling:
+    """Initial values of a shard, each table's by its own initializer."""
+
+    def __init__(self, stack, number):
+        self.stack = stack
+        self.number = number
+
+    def __call__(self, shape, dtype=None):
+        if keras.backend.backend() != "tensorflow":
+            return self._values(shape, dtype)
+        import tensorflow as tf
+
+        # In a graph each operation reuses the memory of the one before; eagerly a
+        # random table would take three times its size.
+        return tf.function(lambda: self._values(shape, dtype), autograph=False)()
+
+    def _values(self, shape, dtype):
+        stack = self.stack
+        starts = np.cumsum([0, *stack.num_rows])
+        # Rows of this shard below each start.
+        below = [len(range(self.number, int(s), stack.num_shards)) for s in starts]
+        counts = np.diff(below)
+        # Neighbouring tables of one initializer are drawn at once.
+        blocks = []
+        for initializer, count in zip(stack.embeddings_initializers, counts):
+            if blocks and blocks[-1][0] is initializer:
+                blocks[-1][1] += int(count)
+            else:
+                blocks.append([initializer, int(count)])
+        drawn = [
+            _renewed(initializer, self.number)((count, shape[1]), dtype=dtype)
+            for initializer, count in blocks
+        ]
+        return drawn[0] if len(drawn) == 1 else ops.concatenate(drawn, axis=0)
+
+
+def _renewed(initializer, number):
+    """The initializer with a seed of its own for each shard.
+
+    One object draws the same numbers every time: all shards would start equal.
+    """
+    config = initializer.get_config()
+    if isinstance(config.get("seed"), int) and number:
+        config["seed"] += number
+    return type(initializer).from_config(config)
+
+
+def _write(variable, rows, values):
+    rows = rows.astype("int64")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for start in range(0, len(rows), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            slices = tf.IndexedSlices(
+                tf.cast(values[part], variable.value.dtype), tf.constant(rows[part])
+            )
+            variable.value.scatter_update(slices)
+        return
+    updated = ops.scatter_update(
+        ops.convert_to_tensor(variable), rows[:, None], ops.cast(values, variable.dtype)
+    )
+    variable.assign(updated)

@@ -1,0 +1,59 @@
+"""Adagrad on the rows of the batch."""
+
+from keras import ops
+
+from keras_recs.optimizers.sparse_optimizer import SparseOptimizer
+from keras_recs.register import register
+
+
+@register
+class SparseAdagrad(SparseOptimizer):
+    """Keras's Adagrad, but a step touches only the rows of the batch.
+
+    Where no id repeats in a batch the result is that of `keras.optimizers.Adagrad`.
+    Where one does, its gradients are summed before they are squared; Keras squares each.
+
+    Args:
+        learning_rate: float, or a Keras schedule. Defaults to `0.01`.
+        initial_accumulator_value: float. Defaults to `0.1`.
+        epsilon: float. Inside the square root. Defaults to `1e-7`.
+        **kwargs: of `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: as `SparseOptimizer`.
+
+    Example:
+    >>> keras_recs.optimizers.SparseAdagrad(0.05).initial_accumulator_value
+    0.1
+
+    Reference: [Duchi et al., 2011](https://jmlr.org/papers/v12/duchi11a.html)
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        initial_accumulator_value=0.1,
+        epsilon=1e-7,
+        **kwargs,
+    ):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.initial_accumulator_value = initial_accumulator_value
+        self.epsilon = epsilon
+
+    def slots(self, is_table):
+        """One accumulator a weight."""
+        return {"accumulator": (self.initial_accumulator_value, False)}
+
+    def new_values(self, value, gradient, slots, learning_rate):
+        """a += g², w −= η g / √(a + ε)."""
+        accumulator = slots[0] + ops.square(gradient)
+        step = learning_rate * gradient * ops.rsqrt(accumulator + self.epsilon)
+        return value - step, [accumulator]
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "initial_accumulator_value": self.initial_accumulator_value,
+            "epsilon": self.epsilon,
+        }
+        return {**super().get_config(), **config}

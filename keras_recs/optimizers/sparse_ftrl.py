@@ -1,0 +1,82 @@
+"""Follow-the-regularized-leader on the rows of the batch."""
+
+from keras import ops
+
+from keras_recs.optimizers.sparse_optimizer import SparseOptimizer
+from keras_recs.register import register
+
+
+@register
+class SparseFTRL(SparseOptimizer):
+    """FTRL-Proximal with L1, for the wide part: most weights stay exactly zero.
+
+    With every row in every batch the result is that of `keras.optimizers.Ftrl` with
+    `learning_rate_power=-0.5`. A row that no batch looked up keeps its initial value.
+
+    Args:
+        learning_rate: float, or a Keras schedule. Defaults to `0.05`.
+        initial_accumulator_value: float. Defaults to `0.1`.
+        l1: float. Weights whose evidence stays below it are zero. Defaults to `0.0`.
+        l2: float. Defaults to `0.0`.
+        beta: float. Defaults to `0.0`.
+        **kwargs: of `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: for a negative strength, and as `SparseOptimizer`.
+
+    Example:
+    >>> keras_recs.optimizers.SparseFTRL(l1=0.001).l1
+    0.001
+
+    Reference: [McMahan et al., 2013](https://doi.org/10.1145/2487575.2488200),
+    algorithm 1: w = 0 where |z| ≤ λ₁, else
+    (sgn(z)λ₁ − z) / ((β + √n)/η + 2λ₂).
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.05,
+        initial_accumulator_value=0.1,
+        l1=0.0,
+        l2=0.0,
+        beta=0.0,
+        **kwargs,
+    ):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.initial_accumulator_value = initial_accumulator_value
+        self.l1 = l1
+        self.l2 = l2
+        self.beta = beta
+        for argument in ("initial_accumulator_value", "l1", "l2", "beta"):
+            if getattr(self, argument) < 0:
+                raise ValueError(
+                    f"`{argument}` must not be negative. Received: "
+                    f"{argument}={getattr(self, argument)}"
+                )
+
+    def slots(self, is_table):
+        """The sum of squares n and the linear term z."""
+        return {
+            "accumulator": (self.initial_accumulator_value, False),
+            "linear": (0.0, False),
+        }
+
+    def new_values(self, value, gradient, slots, learning_rate):
+        """z += g − (√n' − √n)/η · w, then the closed form."""
+        accumulator, linear = slots
+        after = accumulator + ops.square(gradient)
+        root, root_after = ops.sqrt(accumulator), ops.sqrt(after)
+        linear = linear + gradient - (root_after - root) / learning_rate * value
+        quadratic = (self.beta + root_after) / learning_rate + 2.0 * self.l2
+        shrunk = ops.clip(linear, -self.l1, self.l1) - linear
+        return shrunk / quadratic, [after, linear]
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "initial_accumulator_value": self.initial_accumulator_value,
+            "l1": self.l1,
+            "l2": self.l2,
+            "beta": self.beta,
+        }
+        return {**super().get_config(), **config}

@@ -1,0 +1,204 @@
+"""What the optimizers of embedding tables have in common."""
+
+import keras
+from keras import ops
+
+from keras_recs.optimizers.sum_duplicates import sum_duplicates
+
+
+class SparseOptimizer(keras.optimizers.Optimizer):
+    """Updates the rows of a table that a batch looked up, and no other.
+
+    The gradients of a row that was looked up several times are summed first. A variable
+    is a table where its layer says so (`variable.is_table`, as `FeatureEmbedding`
+    does) or where its gradient comes as `tf.IndexedSlices`; all others take the
+    ordinary path, with the same formula. On the JAX and torch backends gradients are
+    dense, and the rows with a gradient other than zero are those that are updated.
+
+    A subclass gives `slots` and `new_values`.
+
+    Args:
+        learning_rate: float, or a Keras schedule.
+        **kwargs: of `keras.optimizers.Optimizer`: `clipnorm`, `global_clipnorm`,
+            `clipvalue`, `loss_scale_factor`, `name` and others.
+
+    Raises:
+        ValueError: when a model with tables is built for an option that would touch
+            the whole table at every step: `weight_decay` (unless the table is
+            excluded), `use_ema`, `gradient_accumulation_steps`.
+    """
+
+    def build(self, variables):
+        """Creates the slots, each beside its variable."""
+        if self.built:
+            return
+        super().build(variables)
+        self._is_table = [getattr(v, "is_table", False) for v in variables]
+        self._check_options(variables)
+        self._slots = []
+        for variable, is_table in zip(variables, self._is_table):
+            self._slots.append(
+                [
+                    self._add_slot(variable, name, value, by_row)
+                    for name, (value, by_row) in self.slots(is_table).items()
+                ]
+            )
+
+    def slots(self, is_table):
+        """What is kept beside a variable.
+
+        Args:
+            is_table: bool.
+
+        Returns:
+            dict of slot name to a pair of the initial value and whether the slot holds
+            one number a row; else it has the variable's shape.
+        """
+        raise NotImplementedError
+
+    def new_values(self, value, gradient, slots, learning_rate):
+        """The formula.
+
+        Args:
+            value: float32 tensor, a variable or some of its rows.
+            gradient: of the shape of `value`.
+            slots: list in the order of `slots`, for the same rows.
+            learning_rate: float32 scalar.
+
+        Returns:
+            The new value and the list of new slots.
+        """
+        raise NotImplementedError
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable."""
+        index = self._get_variable_index(variable)
+        slots = self._slots[index]
+        learning_rate = ops.cast(learning_rate, "float32")
+        if hasattr(gradient, "indices"):  # tf.IndexedSlices
+            self._update_rows(gradient, variable, slots, learning_rate)
+            return
+        value = ops.cast(variable, "float32")
+        gradient = ops.cast(gradient, "float32")
+        new_value, new_slots = self.new_values(
+            value, gradient, [ops.convert_to_tensor(slot) for slot in slots],
+            learning_rate,
+        )  # fmt: skip
+        if self._is_table[index]:
+            touched = ops.any(gradient != 0, axis=1)  # (R,)
+            new_value = ops.where(touched[:, None], new_value, value)
+            new_slots = [
+                ops.where(touched[:, None] if len(slot.shape) > 1 else touched, new, slot)
+                for new, slot in zip(new_slots, slots)
+            ]
+        self.assign(variable, ops.cast(new_value, variable.dtype))
+        for slot, new in zip(slots, new_slots):
+            self.assign(slot, new)
+
+    def reset_rows(self, variable, rows):
+        """Gives rows of a table their initial slots, as if they had never been trained.
+
+        Args:
+            variable: a Keras variable that the optimizer was built with.
+            rows: ints `(n,)`.
+        """
+        index = self._get_variable_index(variable)
+        initial = self.slots(self._is_table[index]).values()
+        for slot, (value, _) in zip(self._slots[index], initial):
+            fresh = ops.full((len(rows), *slot.shape[1:]), value, dtype=slot.dtype)
+            if keras.backend.backend() == "tensorflow":
+                _write_rows(slot.value, ops.cast(rows, "int32"), fresh)
+            else:
+                indices = ops.reshape(ops.cast(rows, "int32"), (-1, 1))
+                slot.assign(ops.scatter_update(slot, indices, fresh))
+
+    def _update_rows(self, gradient, variable, slots, learning_rate):
+        import tensorflow as tf
+
+        gradient = sum_duplicates(gradient)
+        rows = gradient.indices  # (n,)
+        values = tf.cast(_read_rows(variable, rows), tf.float32)  # (n, D)
+        before = [_read_rows(slot.value, rows) for slot in slots]
+        after, new_slots = self.new_values(
+            values, gradient.values, before, learning_rate
+        )
+        for slot, new in zip(slots, new_slots):
+            _write_rows(slot.value, rows, new)
+        if variable.dtype == tf.bfloat16:
+            from keras_recs.optimizers.round_stochastically import round_stochastically
+
+            index = self._get_variable_index(variable)
+            step = tf.cast(self.iterations.value, tf.int32)
+            after = round_stochastically(after, tf.stack([step, index]))
+        _write_rows(variable, rows, after)
+
+    def _clip_gradients(self, grads):
+        # The norm of unsummed duplicates is not that of the gradient.
+        if self.clipnorm or self.global_clipnorm or self.clipvalue:
+            grads = [
+                sum_duplicates(gradient) if hasattr(gradient, "indices") else gradient
+                for gradient in grads
+            ]
+        return super()._clip_gradients(grads)
+
+    def _add_slot(self, variable, name, value, by_row):
+        def add():
+            return self.add_variable(
+                shape=variable.shape[:1] if by_row else variable.shape,
+                dtype="float32",  # that of a bfloat16 table, too
+                initializer=keras.initializers.Constant(value),
+                name=f"{variable.path.replace('/', '_')}_{name}",
+            )
+
+        if keras.backend.backend() == "tensorflow":
+            extended = self._distribution_strategy.extended
+            with extended.colocate_vars_with(variable.value):
+                slot = add()
+        else:
+            slot = add()
+        pager = getattr(variable, "pager", None)
+        if pager is not None:
+            pager.attach(slot, value)
+        return slot
+
+    def _check_options(self, variables):
+        tables = [v for v, is_table in zip(variables, self._is_table) if is_table]
+        if not tables:
+            return
+        for option in ("use_ema", "gradient_accumulation_steps"):
+            if getattr(self, option):
+                raise ValueError(
+                    f"`{option}` touches every row of a table at every step, which "
+                    f"{type(self).__name__} exists to avoid. Train the tables without "
+                    f"it. Received: {option}={getattr(self, option)} and the table "
+                    f"'{tables[0].path}'"
+                )
+        if self.weight_decay is not None:
+            decayed = [v.path for v in tables if self._use_weight_decay(v)]
+            if decayed:
+                raise ValueError(
+                    "`weight_decay` touches every row of a table at every step. Call "
+                    "`optimizer.exclude_from_weight_decay(var_list=…)` with the tables "
+                    "before training, and regularize the rows of the batch with "
+                    "`keras_recs.layers.BatchL2`. Received: "
+                    f"weight_decay={self.weight_decay} and the tables {decayed}"
+                )
+
+
+def _read_rows(variable, rows):
+    import tensorflow as tf
+
+    # Through the handle: inside an update of a mirrored variable it is the replica's.
+    return tf.raw_ops.ResourceGather(
+        resource=variable.handle, indices=rows, dtype=variable.dtype
+    )
+
+
+def _write_rows(variable, rows, values):
+    import tensorflow as tf
+
+    # Reading the rows just before brought them into the cache; adding to rows that are
+    # not there costs four times as much.
+    tf.raw_ops.ResourceScatterUpdate(
+        resource=variable.handle, indices=rows, updates=tf.cast(values, variable.dtype)
+    )
