@@ -33,6 +33,8 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
     0.001
     """
 
+    _ready = False  # while Keras's own constructor runs
+
     def __init__(self, default, groups, **kwargs):
         unknown = set(kwargs) - {"name", "loss_scale_factor"}
         if unknown:
@@ -41,7 +43,6 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
                 "`default` and `groups`; set the rest on the optimizers themselves. "
                 f"Received: {sorted(unknown)}"
             )
-        self._ready = False
         super().__init__(learning_rate=0.0, **kwargs)
         self.default = _optimizer(default, "default")
         self.groups = {k: _optimizer(v, f"groups['{k}']") for k, v in groups.items()}

@@ -23,7 +23,7 @@ class RowPager:
     """Decides which rows are in memory, and reads and writes the files of all of them.
 
     Memory is `hot_rows` slots whose values somebody else keeps; `plan` says which slot
-    each row of a batch gets, and `store` takes the values of the rows that had to leave.
+    each row of a batch gets, `store` takes the values of the rows that had to leave.
     The row that leaves is, of a sample, the one that was in the fewest batches. How
     often a row was needed is remembered when it leaves, and halved from time to time,
     so that rows which are needed often come to stay.
@@ -59,15 +59,15 @@ class RowPager:
     >>> from keras_recs.layers.embedding.row_pager import RowPager
     >>> initial = {"distribution": "constant", "mean": 0.5, "scale": 0.0, "seed": 0}
     >>> path = os.path.join(tempfile.mkdtemp(), "table")
-    >>> pager = RowPager(path, num_rows=9, embedding_dim=2, hot_rows=3, initial=initial)
-    >>> slots, leaving_slots, leaving_rows, filled, values = pager.plan(np.array([7, 4]))
+    >>> pager = RowPager(path, 9, embedding_dim=2, hot_rows=3, initial=initial)
+    >>> slots, leaving, leaving_rows, filled, values = pager.plan(np.array([7, 4]))
     >>> pager.store(leaving_rows, np.zeros((0, 2), "float32"))
     >>> sorted(slots.tolist()), values.tolist()
     ([0, 1], [[0.5, 0.5], [0.5, 0.5]])
     """
 
     def __init__(self, path, num_rows, embedding_dim, hot_rows, initial, prefix=""):
-        self.path = os.fspath(path)
+        self.path = str(Path(path))
         self.num_rows = num_rows
         self.embedding_dim = embedding_dim
         self.hot_rows = hot_rows
@@ -147,9 +147,10 @@ class RowPager:
         """
         if list(names) != list(self.attached):
             raise ValueError(
-                f"The optimizer of the table '{self.path}' was built after the training "
-                "step was traced: call `optimizer.build(model.trainable_variables)` "
-                f"before. Received: names={list(names)} and now {list(self.attached)}"
+                f"The optimizer of the table '{self.path}' was built after the "
+                "training step was traced: call "
+                "`optimizer.build(model.trainable_variables)` before. Received: "
+                f"names={list(names)} and now {list(self.attached)}"
             )
         if self._moving:
             raise ValueError(
@@ -254,6 +255,13 @@ class RowPager:
         self.bytes_read += values.nbytes
         return values
 
+    def scan(self, rows, name=None):
+        """As `read`, for rows that lie one after the other in the files."""
+        self._open()
+        scanned = self._files.scanned() if self._files else contextlib.nullcontext()
+        with scanned:
+            return self.read(rows, name)
+
     @property
     def hit_rate(self):
         """Share of the lookups in training whose row was in memory."""
@@ -280,8 +288,9 @@ class RowPager:
                 f"A training step of the table '{self.path}' stopped while rows moved, "
                 "which are lost, so that nothing was flushed."
             )
+        order = np.argsort(self._row_of_slot[: self._used]).astype("int32")
         for start in range(0, self._used, _CHUNK):
-            slots = np.arange(start, min(start + _CHUNK, self._used), dtype="int32")
+            slots = order[start : start + _CHUNK]
             values, others = values_of_slots(slots)
             rows = self._row_of_slot[slots]
             self._write(rows, values, dict(zip(self.attached, others)))
@@ -290,7 +299,7 @@ class RowPager:
 
     @property
     def state(self):
-        """Name of the flushed state; `""` if no row was trained, `None` until flushed."""
+        """Name of what was flushed; `""` if nothing was trained, `None` in training."""
         self._open()
         return self._files.header["state"] if self._files else ""
 
@@ -321,7 +330,7 @@ class RowPager:
                 array.
             state: string. As `state` gives it.
         """
-        if state in ("", self._state_on_disk()) and not self._trained_here():
+        if state == self._state_on_disk():
             self._close()
             self._forget()
             return
@@ -358,7 +367,8 @@ class RowPager:
 
     def restore(self, folder):
         """Puts a snapshot in the place of the files; all rows leave memory."""
-        _Files(Path(folder), self._table(), writing=False)  # checks it
+        if _Files(folder, self._table(), writing=False).training:
+            raise ValueError(f"'{folder}' is no snapshot: it was never flushed.")
         with self._replaced() as new:
             _copy_table(Path(folder), new, self._table())
 
@@ -395,9 +405,9 @@ class RowPager:
         if files.training:
             raise ValueError(
                 f"The table '{self.path}' is being trained elsewhere, or was and not "
-                "flushed: rows that were in memory are not in its files. Call `flush()` "
-                "after training; now use `restore(folder)`, load saved weights, or "
-                "remove the folder."
+                "flushed: rows that were in memory are not in its files. Call "
+                "`flush()` after training; now use `restore(folder)`, load saved "
+                "weights, or remove the folder."
             )
         self._files = files
         if writing:
@@ -410,8 +420,8 @@ class RowPager:
                 self._files.add_slot(name, slot)
             elif there != slot:
                 raise ValueError(
-                    f"'{Path(self.path) / _HEADER}' keeps the optimizer's '{name}' with "
-                    f"{there}, but it was attached with {slot}. Train with that "
+                    f"'{Path(self.path) / _HEADER}' keeps the optimizer's '{name}' "
+                    f"with {there}, but it was attached with {slot}. Train with that "
                     "optimizer, or begin a new table."
                 )
         self._restarted.clear()
@@ -445,6 +455,10 @@ class RowPager:
         """A folder to fill that takes the place of `path`."""
         self._take_lock()
         path = Path(self.path)
+        if path.exists() and any(path.iterdir()) and not (path / _HEADER).exists():
+            raise ValueError(
+                f"`path` '{path}' holds other files than a table, which would be lost."
+            )
         new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex}")
         with _whole(new) as part:
             yield part
@@ -460,13 +474,8 @@ class RowPager:
         self._forget()
 
     def _state_on_disk(self):
-        try:
-            return _read_header(Path(self.path)).get("state")
-        except OSError:
-            return None
-
-    def _trained_here(self):
-        return self._files is not None and self._files.training
+        folder = Path(self.path)
+        return _read_header(folder)["state"] if (folder / _HEADER).exists() else ""
 
     def _close(self):
         self._files = None
@@ -643,6 +652,17 @@ class _Files:
         for mapped in self._maps.values():
             mapped.flush()
 
+    @contextlib.contextmanager
+    def scanned(self):
+        """While rows are read one after the other, the system reads ahead."""
+        for mapped in self._maps.values():
+            _advise(mapped, "MADV_NORMAL")
+        try:
+            yield
+        finally:
+            for name, mapped in self._maps.items():
+                _advise(mapped, "MADV_NORMAL" if name == _WRITTEN else "MADV_RANDOM")
+
     def commit(self, state):
         """Names the state of the files; `None` while rows are newer in memory."""
         self.header["state"] = state
@@ -661,8 +681,8 @@ class _Files:
         free = shutil.disk_usage(self.folder).free
         if free < 2 * _ROOM_CHECK:
             raise ValueError(
-                f"The disk of the table '{self.folder}' is full. Received: {free} bytes "
-                "that are free"
+                f"The disk of the table '{self.folder}' is full. Received: {free} "
+                "bytes that are free"
             )
 
     def _map(self, name, dtype, shape):
@@ -686,7 +706,14 @@ class _Files:
         finally:
             os.close(handle)
         self._maps[name] = mapped
+        if name != _WRITTEN:
+            _advise(mapped, "MADV_RANDOM")
         return np.frombuffer(mapped, dtype).reshape(shape)
+
+
+def _advise(mapped, advice):
+    if hasattr(mmap, advice):  # not on every system
+        mapped.madvise(getattr(mmap, advice))
 
 
 def _slot_file(name):
@@ -776,7 +803,7 @@ def _copy_sparse(source, target):
                 end = size
             while position < end:
                 data = os.pread(old.fileno(), min(block, end - position), position)
-                if any(data):
+                if data.count(0) < len(data):
                     os.pwrite(new.fileno(), data, position)
                 position += len(data)
 
