@@ -24,6 +24,14 @@ LIBRARY = ROOT / "keras_recs"
 READS_FILES = ("SchemaPreprocessor", "VocabularyLookup")
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
+
+def embedding_options():
+    """Shards and another initializer; made when it is used, as it imports Keras."""
+    from keras_recs.models import EmbeddingOptions
+
+    return EmbeddingOptions(num_shards=2, initializer="glorot_normal")
+
+
 # Builder arguments by name: one word per concept makes this possible.
 SMALL_ARGUMENTS = {
     "embedding_dim": 4,
@@ -33,6 +41,7 @@ SMALL_ARGUMENTS = {
     "dropout": 0.25,
     "batch_norm": True,
     "embeddings_regularizer": "l2",
+    "embedding_options": embedding_options,
     "kernel_regularizer": "l2",
     "seed": 5,
 }
@@ -62,6 +71,20 @@ def registered_classes():
     return found
 
 
+@functools.cache
+def layer_classes():
+    """Names of the registered classes that are layers."""
+    found = []
+    for name, module in registered_classes().items():
+        path = ROOT / (module.replace(".", "/") + ".py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                bases = [ast.unparse(base) for base in node.bases]
+                if "keras.layers.Layer" in bases:
+                    found.append(name)
+    return sorted(found)
+
+
 def builders():
     """Name of each model builder: what `keras_recs.models` offers, but `build_inputs`."""
     tree = ast.parse((LIBRARY / "models" / "__init__.py").read_text(encoding="utf-8"))
@@ -71,7 +94,7 @@ def builders():
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     ]
-    return sorted(set(names) - {"build_inputs"})
+    return sorted(name for name in names if name.islower() and name != "build_inputs")
 
 
 def find_class(name):
@@ -154,6 +177,7 @@ def _lookups(batch):
         "item": _rows(batch, 6),
         "tags": _rows(batch, 4, 3),
         "history": _rows(batch, 6, 4),
+        "tag_weight": _floats(3)(batch)["inputs"],
     }
 
 
@@ -193,6 +217,7 @@ def layer_cases(folder):
                 "tables": tables,
                 "features": features,
                 "combiners": {"tags": "sqrtn"},
+                "value_weights": {"tags": "tag_weight"},
                 "num_shards": 2,
                 "embeddings_initializer": "glorot_normal",
                 "embeddings_regularizer": "l2",
@@ -258,6 +283,17 @@ def layer_cases(folder):
         ),
         "SchemaPreprocessor": LayerCase(
             {"schema": click_schema(folder)}, preprocessor_inputs
+        ),
+        "StackedTables": LayerCase(
+            {
+                "num_rows": (6, 5),
+                "embedding_dim": 4,
+                "storage_dtype": "bfloat16",
+                "num_shards": 2,
+                "embeddings_initializers": ["glorot_normal", "ones"],
+                "embeddings_regularizer": "l2",
+            },
+            lambda batch: {"inputs": _rows(batch, 11, 2)},
         ),
         "VocabularyLookup": LayerCase(
             {"vocabulary": vocabulary, "num_oov": 2},

@@ -3,7 +3,15 @@
 from keras_recs.models.build_inputs import build_inputs
 from keras_recs.models.deepfm import deepfm
 from keras_recs.models.dlrm import dlrm
+from keras_recs.models.embedding_options import EmbeddingOptions
 from keras_recs.models.logistic_regression import logistic_regression
 from keras_recs.models.wide_and_deep import wide_and_deep
 
-__all__ = ["build_inputs", "deepfm", "dlrm", "logistic_regression", "wide_and_deep"]
+__all__ = [
+    "EmbeddingOptions",
+    "build_inputs",
+    "deepfm",
+    "dlrm",
+    "logistic_regression",
+    "wide_and_deep",
+]

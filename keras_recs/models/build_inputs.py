@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_recs.layers.embedding.table_config import TableConfig
+from keras_recs.models.embedding_options import EmbeddingOptions
 from keras_recs.schema import MultiValuedFeature, NumericFeature, SequenceFeature
 
 
@@ -15,8 +16,8 @@ def build_inputs(schema):
 
     Returns:
         dict of feature name to a symbolic tensor: float32 `(B,)` for numbers, int32
-        `(B,)` for single-valued, `(B, L)` for multi-valued and `(B, T)` for sequence
-        features.
+        (int64 where the table has 2³¹ rows or more) `(B,)` for single-valued, `(B, L)`
+        for multi-valued and `(B, T)` for sequence features.
 
     Raises:
         ValueError: for a schema that is not fitted.
@@ -29,6 +30,8 @@ def build_inputs(schema):
         if isinstance(feature, (MultiValuedFeature, SequenceFeature)):
             shape = (feature.max_length,)
         dtype = "float32" if feature.name in numbers else "int32"
+        if dtype == "int32" and schema.tables[feature.table_name].num_rows >= 2**31:
+            dtype = "int64"
         inputs[feature.name] = keras.Input(shape, name=feature.name, dtype=dtype)
     return inputs
 
@@ -41,31 +44,56 @@ def stack_numbers(schema, inputs):
     return ops.stack([inputs[name] for name in names], axis=1)  # (B, N)
 
 
-def table_arguments(schema, embedding_dim, features=None):
+def table_arguments(schema, embedding_dim, features=None, options=None):
     """What `FeatureEmbedding` and `LinearTerm` take, for features of a schema.
 
     Args:
         schema: a fitted `keras_recs.Schema`.
         embedding_dim: int.
         features: features that are looked up. Defaults to all of `schema.id_features`.
+        options: `EmbeddingOptions`. Defaults to `None`.
 
     Returns:
-        dict with `tables`, `features` and `combiners`, each pooled as its feature says.
+        dict with `tables`, `features`, `combiners`, each pooled as its feature says,
+        and `num_shards`.
+
+    Raises:
+        ValueError: for options of a table that the schema does not have, or a dimension
+            above the model's.
     """
+    options = options or EmbeddingOptions()
     chosen = list(schema.id_features if features is None else features)
     names = list(dict.fromkeys(feature.table_name for feature in chosen))
-    tables = schema.tables
+    sizes = schema.tables
+    options.check(sizes)
+    tables = [
+        TableConfig(name, sizes[name].num_rows, **options.of_table(name, embedding_dim))
+        for name in names
+    ]
+    longest = max((table.embedding_dim for table in tables), default=embedding_dim)
+    if longest != embedding_dim:
+        raise ValueError(
+            "`embedding_dims` must not exceed the model's `embedding_dim`, which one "
+            f"table at least must have. Received: {options.embedding_dims} and "
+            f"embedding_dim={embedding_dim}"
+        )
     return {
-        "tables": [
-            TableConfig(name, tables[name].num_rows, embedding_dim) for name in names
-        ],
+        "tables": tables,
         "features": {feature.name: feature.table_name for feature in chosen},
         "combiners": {
             feature.name: feature.combiner
             for feature in chosen
             if not isinstance(feature, NumericFeature) and hasattr(feature, "combiner")
         },
+        "num_shards": options.num_shards,
     }
+
+
+def embedding_arguments(schema, embedding_dim, features=None, options=None):
+    """As `table_arguments`, with the initializer that only `FeatureEmbedding` takes."""
+    arguments = table_arguments(schema, embedding_dim, features, options)
+    initializer = (options or EmbeddingOptions()).initializer
+    return {**arguments, "embeddings_initializer": initializer}
 
 
 def check_id_features(schema, model):

@@ -13,6 +13,7 @@ from keras_recs.layers import (
 from keras_recs.models.build_inputs import (
     build_inputs,
     check_id_features,
+    embedding_arguments,
     stack_numbers,
     table_arguments,
 )
@@ -25,6 +26,7 @@ def deepfm(
     dropout=0.0,
     batch_norm=False,
     embeddings_regularizer=None,
+    embedding_options=None,
     seed=None,
 ):
     """Builds DeepFM: a factorization machine and an MLP over the same embeddings.
@@ -37,6 +39,8 @@ def deepfm(
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables, the first-order one
             too. Defaults to `None`.
+        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
+            `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:
@@ -56,7 +60,7 @@ def deepfm(
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = FeatureEmbedding(
-        **table_arguments(schema, embedding_dim),
+        **embedding_arguments(schema, embedding_dim, options=embedding_options),
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
     )(inputs)  # (B, F, D)
@@ -71,7 +75,7 @@ def deepfm(
         )  # (B, F + N, D)
     # === Interact ===
     linear = LinearTerm(
-        **table_arguments(schema, embedding_dim=1),
+        **table_arguments(schema, embedding_dim, options=embedding_options),
         units=max(1, len(schema.labels)),
         kernel_regularizer=embeddings_regularizer,
         name="linear",

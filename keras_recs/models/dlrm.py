@@ -6,8 +6,8 @@ from keras_recs.layers import MLP, DotInteraction, FeatureEmbedding, PredictionH
 from keras_recs.models.build_inputs import (
     build_inputs,
     check_id_features,
+    embedding_arguments,
     stack_numbers,
-    table_arguments,
 )
 
 
@@ -17,6 +17,7 @@ def dlrm(
     bottom_units=(512, 256),
     top_units=(512, 256),
     embeddings_regularizer=None,
+    embedding_options=None,
 ):
     """Builds DLRM: dot products between all embeddings and the numbers' vector.
 
@@ -29,6 +30,8 @@ def dlrm(
         top_units: ints. Widths of the MLP over the interactions. Defaults to
             `(512, 256)`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
+        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
+            `None`.
 
     Returns:
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`. A schema
@@ -46,7 +49,7 @@ def dlrm(
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = FeatureEmbedding(
-        **table_arguments(schema, embedding_dim),
+        **embedding_arguments(schema, embedding_dim, options=embedding_options),
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
     )(inputs)  # (B, F, D)

@@ -6,12 +6,14 @@ from keras_recs.layers import LinearTerm, PredictionHeads
 from keras_recs.models.build_inputs import build_inputs, stack_numbers, table_arguments
 
 
-def logistic_regression(schema, kernel_regularizer=None):
+def logistic_regression(schema, kernel_regularizer=None, embedding_options=None):
     """Builds σ(w·x + b): one weight per feature value, no interactions.
 
     Args:
         schema: a fitted `keras_recs.Schema`.
         kernel_regularizer: Keras regularizer of the weights. Defaults to `None`.
+        embedding_options: `EmbeddingOptions`, how the weights are stored. Defaults to
+            `None`.
 
     Returns:
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
@@ -24,7 +26,7 @@ def logistic_regression(schema, kernel_regularizer=None):
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Interact ===
     logits = LinearTerm(
-        **table_arguments(schema, embedding_dim=1),
+        **table_arguments(schema, embedding_dim=1, options=embedding_options),
         units=max(1, len(schema.labels)),
         kernel_regularizer=kernel_regularizer,
         name="linear",

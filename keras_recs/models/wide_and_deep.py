@@ -6,6 +6,7 @@ from keras_recs.layers import MLP, FeatureEmbedding, LinearTerm, PredictionHeads
 from keras_recs.models.build_inputs import (
     build_inputs,
     check_id_features,
+    embedding_arguments,
     stack_numbers,
     table_arguments,
 )
@@ -18,6 +19,7 @@ def wide_and_deep(
     dropout=0.0,
     batch_norm=False,
     embeddings_regularizer=None,
+    embedding_options=None,
     seed=None,
 ):
     """Builds Wide & Deep: a linear model and an MLP, trained jointly on summed logits.
@@ -32,6 +34,8 @@ def wide_and_deep(
         dropout: float. Rate in the tower. Defaults to `0.0`.
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
+        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
+            `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:
@@ -51,7 +55,7 @@ def wide_and_deep(
     embedded = [feature for feature in schema.id_features if feature not in crosses]
     # === Embed ===
     fields = FeatureEmbedding(
-        **table_arguments(schema, embedding_dim, embedded),
+        **embedding_arguments(schema, embedding_dim, embedded, embedding_options),
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
     )(inputs)  # (B, F, D)
@@ -60,7 +64,7 @@ def wide_and_deep(
         x = keras.layers.Concatenate(name="with_numbers")([x, numbers])
     # === Interact ===
     wide = LinearTerm(
-        **table_arguments(schema, embedding_dim=1),
+        **table_arguments(schema, embedding_dim, options=embedding_options),
         units=max(1, len(schema.labels)),
         kernel_regularizer=embeddings_regularizer,
         name="wide",

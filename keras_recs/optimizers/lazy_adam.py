@@ -11,8 +11,8 @@ class LazyAdam(SparseOptimizer):
     """Adam whose moments of a row move only when a batch looks the row up.
 
     Keras's Adam decays the moments of every row and moves every row at every step. Here
-    a row that is not looked up rests. The bias correction counts all steps, so that with
-    every row in every batch the result is that of `keras.optimizers.Adam`.
+    a row that is not looked up rests. The bias correction counts all steps, so that
+    with every row in every batch the result is that of `keras.optimizers.Adam`.
 
     Args:
         learning_rate: float, or a Keras schedule. Defaults to `0.001`.

@@ -8,7 +8,7 @@ from keras_recs.register import register
 
 @register
 class RowwiseAdagrad(SparseOptimizer):
-    """Adagrad that keeps one number for a row of a table instead of one for each weight.
+    """Adagrad that keeps one number for a row of a table, not one for each weight.
 
     A table of dimension D costs 1/D more memory to train, and a step touches only the
     rows of the batch. Variables that are not tables are trained by ordinary Adagrad.

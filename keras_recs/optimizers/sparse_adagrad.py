@@ -11,7 +11,8 @@ class SparseAdagrad(SparseOptimizer):
     """Keras's Adagrad, but a step touches only the rows of the batch.
 
     Where no id repeats in a batch the result is that of `keras.optimizers.Adagrad`.
-    Where one does, its gradients are summed before they are squared; Keras squares each.
+    Where one does, its gradients are summed before they are squared; Keras squares
+    each.
 
     Args:
         learning_rate: float, or a Keras schedule. Defaults to `0.01`.

@@ -80,15 +80,15 @@ class SparseOptimizer(keras.optimizers.Optimizer):
             return
         value = ops.cast(variable, "float32")
         gradient = ops.cast(gradient, "float32")
-        new_value, new_slots = self.new_values(
-            value, gradient, [ops.convert_to_tensor(slot) for slot in slots],
-            learning_rate,
-        )  # fmt: skip
+        before = [ops.convert_to_tensor(slot) for slot in slots]
+        new_value, new_slots = self.new_values(value, gradient, before, learning_rate)
         if self._is_table[index]:
             touched = ops.any(gradient != 0, axis=1)  # (R,)
             new_value = ops.where(touched[:, None], new_value, value)
             new_slots = [
-                ops.where(touched[:, None] if len(slot.shape) > 1 else touched, new, slot)
+                ops.where(
+                    touched[:, None] if len(slot.shape) > 1 else touched, new, slot
+                )
                 for new, slot in zip(new_slots, slots)
             ]
         self.assign(variable, ops.cast(new_value, variable.dtype))

@@ -63,6 +63,7 @@ def test_tables(click_schema):
         "tables": [TableConfig("item", 8, 2)],
         "features": {"history": "item"},
         "combiners": {"history": "mean"},
+        "num_shards": 1,
     }
 
 

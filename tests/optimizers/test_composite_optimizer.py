@@ -138,9 +138,9 @@ def test_messages():
     with pytest.raises(ValueError, match=r"Received: \['clipnorm'\]"):
         CompositeOptimizer("sgd", {"wide": "adam"}, clipnorm=1.0)
     variables = network().trainable_variables
-    with pytest.raises(ValueError, match="Group 'wid' has no trainable.*'wide'"):
+    with pytest.raises(ValueError, match=r"Group 'wid' has no trainable.*'wide'"):
         CompositeOptimizer("sgd", {"wid": "adam"}).build(variables)
     nested = keras.Variable(np.ones(2), name="v")
     nested._path = "wide/deep/v"
-    with pytest.raises(ValueError, match="several groups.*'wide', 'deep'"):
+    with pytest.raises(ValueError, match=r"several groups.*'wide', 'deep'"):
         CompositeOptimizer("sgd", {"wide": "adam", "deep": "adam"}).build([nested])

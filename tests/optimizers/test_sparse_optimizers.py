@@ -13,7 +13,9 @@ ROWS, DIM, STEPS = 12, 3, 6
 
 
 def table(num_rows=ROWS, **arguments):
-    layer = StackedTables([num_rows], DIM, embeddings_initializers="normal", **arguments)
+    layer = StackedTables(
+        [num_rows], DIM, embeddings_initializers="normal", **arguments
+    )
     layer.build()
     return layer
 
@@ -438,5 +440,5 @@ def test_weight_decay_of_what_is_not_a_table():
 
 
 def test_negative_strengths():
-    with pytest.raises(ValueError, match="`l1` must not be negative.*l1=-1"):
+    with pytest.raises(ValueError, match=r"`l1` must not be negative.*l1=-1"):
         SparseFTRL(l1=-1)

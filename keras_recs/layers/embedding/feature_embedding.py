@@ -32,8 +32,8 @@ class FeatureEmbedding(keras.layers.Layer):
         combiners: dict of feature name to `"mean"`, `"sum"`, `"sqrtn"` or `"max"`, for
             the features of shape `(B, L)` that are pooled. One without stays a
             sequence. Defaults to `None`.
-        value_weights: dict of feature name to the name of the input `(B, L)` that weighs its
-            values. Defaults to `None`.
+        value_weights: dict of feature name to the name of the input `(B, L)` that
+            weighs its values. Defaults to `None`.
         num_shards: int. Variables into which each stack of tables is split, row r in
             shard r mod N, so that parameter servers share them. Defaults to `1`.
         embeddings_initializer: Keras initializer of the tables that have none of their
@@ -93,6 +93,12 @@ class FeatureEmbedding(keras.layers.Layer):
     def build(self, input_shape):
         """Creates the tables."""
         self._check_inputs(input_shape)
+        for feature in self.value_weights:
+            if feature not in self.combiners:
+                raise ValueError(
+                    f"Feature '{feature}' has `value_weights` and needs a combiner, "
+                    f"such as 'mean'. Received: combiners={self.combiners}"
+                )
         self._table = {table.name: table for table in self.tables}
         self._placed = plan_tables(self.tables)
         largest = max(table.num_rows for table in self.tables)
@@ -416,7 +422,7 @@ class FeatureEmbedding(keras.layers.Layer):
             rows, padding = blocks.rows(name)
             if rows is None:
                 continue
-            if stack.__class__ is StackedTables:
+            if isinstance(stack, StackedTables):
                 read = stack(rows)
             else:
                 read = stack(rows, training=training)
@@ -459,9 +465,7 @@ class FeatureEmbedding(keras.layers.Layer):
                 f"{sorted(self._table)}"
             )
         rows = np.asarray(rows)
-        if rows.size and (
-            rows.min() < 0 or rows.max() >= self._table[table].num_rows
-        ):
+        if rows.size and (rows.min() < 0 or rows.max() >= self._table[table].num_rows):
             raise ValueError(
                 f"Table '{table}' has {self._table[table].num_rows} rows. Received: "
                 f"rows {rows.min()} to {rows.max()}"
@@ -499,10 +503,10 @@ class FeatureEmbedding(keras.layers.Layer):
                     f"Received: {combiner!r}"
                 )
         for feature in self.value_weights:
-            if self.combiners.get(feature) not in ("mean", "sum", "sqrtn"):
+            if self.combiners.get(feature) == "max":
                 raise ValueError(
-                    f"Feature '{feature}' has `value_weights` and needs the combiner 'mean', "
-                    f"'sum' or 'sqrtn'. Received: {self.combiners.get(feature)!r}"
+                    f"Feature '{feature}' has `value_weights` and needs the combiner "
+                    "'mean', 'sum' or 'sqrtn'. Received: 'max'"
                 )
         if not isinstance(self.num_shards, int) or self.num_shards < 1:
             raise ValueError(

@@ -12,7 +12,8 @@ def pool(values, mask, combiner, weights=None):
         mask: bool `(B, L)`, true where a value is there.
         combiner: `"mean"`, `"sum"`, `"sqrtn"` or `"max"`. With weights w these are
             Σwv / Σw, Σwv, Σwv / √Σw²; without, w is 1.
-        weights: `(B, L)` or `None`. One that is not finite counts as 0. Not for `"max"`.
+        weights: `(B, L)` or `None`. One that is not finite counts as 0. Ignored for
+            `"max"`.
 
     Returns:
         `(B, D)`.

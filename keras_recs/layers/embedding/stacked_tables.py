@@ -25,7 +25,7 @@ class StackedTables(keras.layers.Layer):
             `None`.
 
     Input shape: int rows of the stack, of any shape. They must exist.
-    Output shape: that of the input plus `(embedding_dim,)`, in `storage_dtype`.
+    Output shape: that of the input plus `(embedding_dim,)`.
 
     Example:
     >>> layer = keras_recs.layers.embedding.stacked_tables.StackedTables((3, 5), 4)
@@ -76,7 +76,7 @@ class StackedTables(keras.layers.Layer):
 
     def call(self, rows):
         """Gathers rows."""
-        return gather_rows(self.shards, rows)
+        return ops.cast(gather_rows(self.shards, rows), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """The input's shape plus `(embedding_dim,)`."""

@@ -1,0 +1,80 @@
+"""How a model's tables are stored."""
+
+import dataclasses
+import os
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingOptions:
+    """How the tables of a model are stored; the model computes the same.
+
+    Args:
+        num_shards: int. Variables into which the tables are split, so that parameter
+            servers share them. Defaults to `1`.
+        dtype: string. `"float32"`, or `"bfloat16"` for half the memory. Defaults to
+            `"float32"`.
+        initializer: Keras initializer of all tables. Defaults to `"uniform"`.
+        embedding_dims: dict of table name to its own, smaller dimension. Defaults to
+            none.
+        compression: dict of table name to `keras_recs.layers.QuotientRemainder`,
+            `Compositional` or `MultiHash`. Defaults to none.
+        hot_rows: dict of table name to the rows held in memory, the rest lying in a
+            file of `folder`. Defaults to none.
+        folder: string. Where those files are. Defaults to `None`.
+
+    Raises:
+        ValueError: for `hot_rows` without `folder`.
+
+    Example:
+    >>> options = keras_recs.models.EmbeddingOptions(
+    ...     compression={"user": keras_recs.layers.QuotientRemainder(1000)}
+    ... )
+    >>> options.compression["user"].num_buckets
+    1000
+    """
+
+    num_shards: int = 1
+    dtype: str = "float32"
+    initializer: Any = "uniform"
+    embedding_dims: dict[str, int] = dataclasses.field(default_factory=dict)
+    compression: dict[str, Any] = dataclasses.field(default_factory=dict)
+    hot_rows: dict[str, int] = dataclasses.field(default_factory=dict)
+    folder: str | None = None
+
+    def __post_init__(self):
+        if self.hot_rows and not self.folder:
+            raise ValueError(
+                "`hot_rows` needs `folder`, where the files of the tables lie. "
+                f"Received: hot_rows={self.hot_rows}, folder={self.folder!r}"
+            )
+
+    def of_table(self, name, embedding_dim):
+        """Keyword arguments of a table's `TableConfig`, but its name and rows.
+
+        Args:
+            name: string.
+            embedding_dim: int. That of the model.
+        """
+        hot_rows = self.hot_rows.get(name)
+        arguments = {
+            "embedding_dim": self.embedding_dims.get(name, embedding_dim),
+            "dtype": "float32" if hot_rows else self.dtype,
+            "compression": self.compression.get(name),
+        }
+        if hot_rows:
+            arguments["hot_rows"] = hot_rows
+            arguments["path"] = os.path.join(
+                str(self.folder), f"{name}_{arguments['embedding_dim']}.rows"
+            )
+        return arguments
+
+    def check(self, tables):
+        """Raises a `ValueError` for a table that the schema does not have."""
+        for option in ("embedding_dims", "compression", "hot_rows"):
+            unknown = sorted(set(getattr(self, option)) - set(tables))
+            if unknown:
+                raise ValueError(
+                    f"`{option}` names tables that the schema does not have. Received: "
+                    f"{unknown}; there are {sorted(tables)}"
+                )
