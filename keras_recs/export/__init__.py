@@ -5,5 +5,6 @@ export must work without TensorFlow's Python.
 """
 
 from keras_recs.export.saved_model import saved_model
+from keras_recs.export.write_table import write_table
 
-__all__ = ["saved_model"]
+__all__ = ["saved_model", "write_table"]

@@ -78,12 +78,12 @@ def saved_model(
 
     from keras_recs.export.check_model import check_model
     from keras_recs.export.check_parity import check_parity
-    from keras_recs.export.check_vocabularies import check_vocabularies
     from keras_recs.export.publish import check_version, publish, temporary_folder
     from keras_recs.export.raw_rows import RawRows
     from keras_recs.export.write_manifest import write_manifest
     from keras_recs.export.write_saved_model import write_saved_model
     from keras_recs.export.write_warmup import write_warmup
+    from keras_recs.preprocessing.check_vocabularies import check_vocabularies
     from keras_recs.preprocessing.schema_preprocessor import SchemaPreprocessor
 
     schema.check_fitted("An export")
@@ -103,7 +103,7 @@ def saved_model(
 
 def _write_schema(folder: Path, schema: Schema) -> None:
     """Writes `assets.extra/schema.json`, which refers to the export's own assets."""
-    from keras_recs.export.sha256_of import sha256_of
+    from keras_recs.preprocessing.sha256_of import sha256_of
 
     assets = {sha256_of(path): path for path in sorted((folder / "assets").glob("*"))}
     extra = folder / "assets.extra"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_recs.export.sha256_of import sha256_of
+from keras_recs.preprocessing.sha256_of import sha256_of
 from keras_recs.schema import Schema
 from keras_recs.version import __version__
 

@@ -5,3 +5,11 @@ from keras_recs.optimizers.lazy_adam import LazyAdam
 from keras_recs.optimizers.rowwise_adagrad import RowwiseAdagrad
 from keras_recs.optimizers.sparse_adagrad import SparseAdagrad
 from keras_recs.optimizers.sparse_ftrl import SparseFTRL
+
+__all__ = [
+    "CompositeOptimizer",
+    "LazyAdam",
+    "RowwiseAdagrad",
+    "SparseAdagrad",
+    "SparseFTRL",
+]

@@ -131,6 +131,7 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, value):
+        """Sets that of the default optimizer."""
         self.default.learning_rate = value
 
     def get_config(self):

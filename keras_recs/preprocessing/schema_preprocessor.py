@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_recs.preprocessing.bucketize import Bucketize
+from keras_recs.preprocessing.check_vocabularies import check_vocabularies
 from keras_recs.preprocessing.hash_lookup import HashLookup
 from keras_recs.preprocessing.hashed_cross import HashedCross
 from keras_recs.preprocessing.identity_lookup import IdentityLookup
@@ -36,7 +37,8 @@ class SchemaPreprocessor(keras.layers.Layer):
         0 as padding, or float32 numbers `(B,)`.
 
     Raises:
-        ValueError: for a schema that is not fitted, or a feature that is not given.
+        ValueError: for a schema that is not fitted, a vocabulary file that is missing
+            or has changed since, or a feature that is not given.
     """
 
     def __init__(self, schema, **kwargs):
@@ -45,6 +47,7 @@ class SchemaPreprocessor(keras.layers.Layer):
         if isinstance(schema, str):  # from `get_config`
             schema = Schema.from_json(schema)
         schema.check_fitted("SchemaPreprocessor")
+        check_vocabularies(schema)
         self.schema = schema
         self.lookups = {
             name: _table_lookup(schema, name, owner)

@@ -25,7 +25,7 @@ class VocabularyLookup(keras.layers.Layer):
     Output shape: as the input, int32.
 
     Raises:
-        ValueError: if the file is not there.
+        ValueError: if the file is not there, or holds a value twice.
     """
 
     def __init__(self, vocabulary, num_oov=1, **kwargs):
@@ -41,9 +41,16 @@ class VocabularyLookup(keras.layers.Layer):
         # Keras refuses an empty file, which a high minimum count can leave.
         self.lookup = None
         if os.path.getsize(vocabulary):
-            self.lookup = keras.layers.StringLookup(
-                vocabulary=vocabulary, num_oov_indices=num_oov, mask_token=""
-            )
+            try:
+                self.lookup = keras.layers.StringLookup(
+                    vocabulary=vocabulary, num_oov_indices=num_oov, mask_token=""
+                )
+            except tf.errors.FailedPreconditionError as error:
+                raise ValueError(
+                    f"Layer '{self.name}': every line of `vocabulary` must differ. "
+                    f"Received: vocabulary={vocabulary!r}, where TensorFlow found: "
+                    f"{error.message}"
+                ) from error
 
     def build(self, input_shape):
         """Builds the lookup."""

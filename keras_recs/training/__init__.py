@@ -2,6 +2,7 @@
 
 from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.fit import fit
+from keras_recs.training.initialize_table import initialize_table
 from keras_recs.training.make_strategy import make_strategy
 
-__all__ = ["ExactMetrics", "fit", "make_strategy"]
+__all__ = ["ExactMetrics", "fit", "initialize_table", "make_strategy"]

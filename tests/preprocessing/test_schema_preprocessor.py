@@ -1,5 +1,7 @@
 """All features of a schema at once, against loops."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -247,5 +249,16 @@ def test_messages(click_schema):
 def test_a_vocabulary_that_was_left_behind(tmp_path):
     schema = samples.click_schema(tmp_path)
     (tmp_path / "user.txt").unlink()
-    with pytest.raises(ValueError, match=r"'vocabulary_user'.*user.txt"):
+    with pytest.raises(ValueError, match=r"user is missing.*user.txt"):
         SchemaPreprocessor(schema)
+
+
+def test_a_vocabulary_that_changed_since_the_fit_is_an_error(click_schema):
+    path = Path(click_schema.vocabularies["user"].path)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(reversed(lines)) + "\n")
+    with pytest.raises(ValueError, match="user.*is not the one that the schema"):
+        SchemaPreprocessor(click_schema)
+    path.unlink()
+    with pytest.raises(ValueError, match="user.*is missing"):
+        SchemaPreprocessor(click_schema)

@@ -59,3 +59,10 @@ def test_the_file_is_an_asset_of_a_saved_model(tmp_path):
     (tmp_path / "words.txt").unlink()
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     assert loaded.serve(tf.constant(["b", "c", ""])).numpy().tolist() == [3, 1, 0]
+
+
+def test_a_value_that_stands_twice_is_an_error(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("ann\nbob\nann\n")
+    with pytest.raises(ValueError, match=r"must differ.*names\.txt.*ann"):
+        VocabularyLookup(str(path))

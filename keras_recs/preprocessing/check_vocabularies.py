@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_recs.export.sha256_of import sha256_of
+from keras_recs.preprocessing.sha256_of import sha256_of
 from keras_recs.schema import Schema
 
 

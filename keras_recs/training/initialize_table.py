@@ -1,0 +1,159 @@
+"""Initial values of a table from a file or from another model."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+CHUNK_ROWS = 100_000
+
+
+def initialize_table(
+    model, schema, table, source, layer="embedding", missing="keep", progress=True
+):
+    """Sets the rows of a table by key: pre-trained factors, or vectors of the content.
+
+    Call it before training. Rows out of vocabulary (null keys) are taken over in order.
+
+    Args:
+        model: a built model with a `FeatureEmbedding` layer.
+        schema: the fitted `keras_recs.Schema` that the model was built from.
+        table: string. Name of the table.
+        source: path of a Parquet file with the columns `key` and `embedding` (a list
+            of `embedding_dim` numbers), as `keras_recs.export.write_table` writes it;
+            or a pair of another model and its schema.
+        layer: string. Name of the layer. Defaults to `"embedding"`.
+        missing: string. What happens to keys of the table that the source lacks: they
+            `"keep"` their initial values, or it is an `"error"`. Defaults to `"keep"`.
+        progress: bool. Show a progress bar. Defaults to `True`.
+
+    Returns:
+        dict: `set` rows, `missing` keys of the table that the source lacks, and
+        `unknown` keys of the source that the table lacks.
+
+    Raises:
+        ValueError: for a file that is not there or has other columns, another
+            dimension, a key twice, a value that is not finite, or missing keys with
+            `missing="error"`. Nothing is set then.
+
+    Example:
+    >>> # found = keras_recs.training.initialize_table(
+    ... #     deepfm, schema, "item_id", (fm, schema)
+    ... # )
+    """
+    from keras_recs.layers.embedding.find_table import find_table
+    from keras_recs.preprocessing.table_keys import first_row, table_keys
+
+    if missing not in ("keep", "error"):
+        raise ValueError(
+            f"`missing` must be 'keep' or 'error'. Received: missing={missing!r}"
+        )
+    embedding, config = find_table(model, table, layer)
+    keys = table_keys(schema, table)
+    first = first_row(schema, table)
+    row_of = {key: first + i for i, key in enumerate(keys.tolist())}
+    if isinstance(source, (str, Path)):
+        chunks = _from_file(Path(source), config, keys.dtype == object)
+    else:
+        chunks = _from_model(*source, table, layer, config)
+    rows, values, seen, unknown, oov = [], [], set(), 0, 0
+    bar = tqdm(unit="row", unit_scale=True, desc=f"table {table}", disable=not progress)
+    for some_keys, some_values in chunks:
+        bar.update(len(some_keys))
+        if not np.isfinite(some_values).all():
+            bad = int(np.flatnonzero(~np.isfinite(some_values).all(axis=1))[0])
+            raise ValueError(
+                f"Table '{table}': the embedding of key {some_keys[bad]!r} in "
+                f"{_name(source)} holds NaN or infinity."
+            )
+        chosen = []
+        for i, key in enumerate(some_keys):
+            if key is None:
+                oov += 1
+                row = oov if oov < first else None
+            elif key in seen:
+                raise ValueError(
+                    f"Table '{table}': key {key!r} stands twice in {_name(source)}."
+                )
+            else:
+                seen.add(key)
+                row = row_of.get(key)
+            if row is None:
+                unknown += 1
+            else:
+                rows.append(row)
+                chosen.append(i)
+        values.append(some_values[chosen])
+    bar.close()
+    absent = [key for key in row_of if key not in seen]
+    if absent and missing == "error":
+        raise ValueError(
+            f"Table '{table}': {len(absent)} keys are not in {_name(source)}, such as "
+            f"{absent[:3]}. With `missing='keep'` they keep their initial values."
+        )
+    if rows:
+        embedding.write_rows(table, np.array(rows), np.concatenate(values))
+    return {"set": len(rows), "missing": len(absent), "unknown": unknown}
+
+
+def _name(source):
+    if isinstance(source, (str, Path)):
+        return f"'{source}'"
+    return f"model '{source[0].name}'"
+
+
+def _from_file(path, config, strings):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise ValueError(
+            f"Table '{config.name}': `source` must be a Parquet file. Received: "
+            f"'{path}', which is not there."
+        )
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if not {"key", "embedding"} <= set(names):
+            raise ValueError(
+                f"Table '{config.name}': '{path}' must have the columns 'key' and "
+                f"'embedding'. Received: {names}"
+            )
+        kind = file.schema_arrow.field("key").type
+        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        if is_text != strings or not (is_text or pa.types.is_integer(kind)):
+            wanted = "strings" if strings else "integers"
+            raise ValueError(
+                f"Table '{config.name}': the column 'key' of '{path}' must hold "
+                f"{wanted}. Received: {kind}"
+            )
+        for batch in file.iter_batches(CHUNK_ROWS, columns=["key", "embedding"]):
+            lists = batch.column(1)
+            lengths = np.asarray(pc.list_value_length(lists).fill_null(-1))
+            if (lengths != config.embedding_dim).any():
+                bad = lengths[lengths != config.embedding_dim][0]
+                raise ValueError(
+                    f"Table '{config.name}': each 'embedding' of '{path}' must have "
+                    f"{config.embedding_dim} numbers. Received: {bad}"
+                )
+            flat = lists.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)
+            values = flat.reshape(-1, config.embedding_dim)
+            yield batch.column(0).to_pylist(), values
+
+
+def _from_model(model, schema, table, layer, config):
+    from keras_recs.layers.embedding.find_table import find_table
+    from keras_recs.preprocessing.table_keys import first_row, table_keys
+
+    embedding, other = find_table(model, table, layer)
+    if other.embedding_dim != config.embedding_dim:
+        raise ValueError(
+            f"Table '{table}' must have {config.embedding_dim} numbers a row. "
+            f"Received: model '{model.name}' with {other.embedding_dim}"
+        )
+    keys = table_keys(schema, table).tolist()
+    first = first_row(schema, table)
+    for start in range(1, other.num_rows, CHUNK_ROWS):
+        rows = np.arange(start, min(start + CHUNK_ROWS, other.num_rows))
+        named = [None if r < first else keys[r - first] for r in rows]
+        yield named, embedding.read_rows(table, rows)

@@ -1,0 +1,148 @@
+"""Tables out to Parquet and back by key, and from one model to another."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from keras_recs import CategoricalFeature, Label, Schema
+from keras_recs.export import write_table
+from keras_recs.models import deepfm
+from keras_recs.schema import FittedVocabulary
+from keras_recs.training import initialize_table
+from tests.samples import write_vocabulary
+
+
+def schema_of(folder, names, num_oov=2):
+    folder.mkdir(exist_ok=True)
+    fitted = write_vocabulary(folder / "item.txt", names)
+    assert isinstance(fitted, FittedVocabulary)
+    return Schema(
+        features=[
+            CategoricalFeature("item", num_oov=num_oov),
+            CategoricalFeature("hour", vocabulary_size=24),
+        ],
+        labels=[Label("click")],
+        vocabularies={"item": fitted},
+    )
+
+
+def model_of(schema, **arguments):
+    return deepfm(schema, embedding_dim=3, hidden_units=(4,), **arguments)
+
+
+@pytest.fixture
+def schema(tmp_path):
+    return schema_of(tmp_path / "a", ["i1", "i2", "käse"])
+
+
+def rows(model, table="item", count=6):
+    return model.get_layer("embedding").read_rows(table, np.arange(count))
+
+
+def test_a_table_goes_out_by_key(schema, tmp_path):
+    model = model_of(schema)
+    assert write_table(model, schema, "item", tmp_path / "item.parquet") == 5
+    table = pq.read_table(tmp_path / "item.parquet")
+    assert table.column("key").to_pylist() == [None, None, "i1", "i2", "käse"]
+    values = np.array(table.column("embedding").to_pylist())
+    np.testing.assert_array_equal(values, rows(model)[1:])
+    assert write_table(model, schema, "hour", tmp_path / "hour.parquet") == 25
+    hours = pq.read_table(tmp_path / "hour.parquet").column("key").to_pylist()
+    assert hours == [None, *range(24)]
+    assert sorted(p.name for p in tmp_path.glob("*.*")) == [
+        "hour.parquet",
+        "item.parquet",
+    ], "nothing temporary is left"
+
+
+def test_and_back_into_a_model_with_another_vocabulary(schema, tmp_path):
+    model = model_of(schema)
+    write_table(model, schema, "item", tmp_path / "item.parquet")
+    other_schema = schema_of(tmp_path / "b", ["new", "käse", "i1"], num_oov=1)
+    other = model_of(other_schema)
+    before = rows(other, count=5)
+    found = initialize_table(
+        other, other_schema, "item", tmp_path / "item.parquet", progress=False
+    )
+    # i2 and the second row out of vocabulary have no place.
+    assert found == {"set": 3, "missing": 1, "unknown": 2}
+    after, source = rows(other, count=5), rows(model)
+    np.testing.assert_array_equal(after[1], source[1])
+    np.testing.assert_array_equal(after[2], before[2])
+    np.testing.assert_array_equal(after[3], source[5])
+    np.testing.assert_array_equal(after[4], source[3])
+    np.testing.assert_array_equal(after[0], before[0])
+
+
+def test_from_another_model(schema):
+    source, target = model_of(schema), model_of(schema)
+    found = initialize_table(target, schema, "item", (source, schema), missing="error")
+    assert found == {"set": 5, "missing": 0, "unknown": 0}
+    np.testing.assert_array_equal(rows(target)[1:], rows(source)[1:])
+
+
+def write(path, keys, values):
+    pq.write_table(pa.table({"key": keys, "embedding": values}), path)
+
+
+def test_content_vectors_of_cold_items(schema, tmp_path):
+    """A file that another program wrote: variable lists of doubles."""
+    path = tmp_path / "content.parquet"
+    write(path, ["käse", "elsewhere"], [[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    model = model_of(schema)
+    found = initialize_table(model, schema, "item", path, progress=False)
+    assert found == {"set": 1, "missing": 2, "unknown": 1}
+    np.testing.assert_array_equal(rows(model)[5], [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("keys", "values", "message"),
+    [
+        (["i1", "i1"], [[1.0] * 3] * 2, "key 'i1' stands twice in .*c.parquet"),
+        (["i1"], [[1.0] * 2], "must have 3 numbers. Received: 2"),
+        (["i1"], [[1.0, float("nan"), 0.0]], "key 'i1' in .* holds NaN"),
+        ([7], [[1.0] * 3], "'key' of .* must hold strings. Received: int64"),
+    ],
+)
+def test_bad_files(schema, tmp_path, keys, values, message):
+    path = tmp_path / "c.parquet"
+    write(path, keys, values)
+    model = model_of(schema)
+    before = rows(model)
+    with pytest.raises(ValueError, match=message):
+        initialize_table(model, schema, "item", path, progress=False)
+    np.testing.assert_array_equal(rows(model), before)
+
+
+def test_messages(schema, tmp_path):
+    model = model_of(schema)
+    with pytest.raises(ValueError, match=r"'nowhere.parquet', which is not there"):
+        initialize_table(model, schema, "item", "nowhere.parquet")
+    pq.write_table(pa.table({"id": ["i1"]}), tmp_path / "c.parquet")
+    with pytest.raises(ValueError, match=r"columns 'key' and 'embedding'.*'id'"):
+        initialize_table(model, schema, "item", tmp_path / "c.parquet")
+    write(tmp_path / "c.parquet", ["i1"], [[1.0] * 3])
+    with pytest.raises(ValueError, match=r"2 keys are not in .*'i2', 'käse'"):
+        initialize_table(model, schema, "item", tmp_path / "c.parquet", missing="error")
+    with pytest.raises(ValueError, match=r"no FeatureEmbedding 'deep'.*'embedding'"):
+        write_table(model, schema, "item", tmp_path / "x.parquet", layer="deep")
+    with pytest.raises(ValueError, match=r"no table 'user'.*'hour', 'item'"):
+        write_table(model, schema, "user", tmp_path / "x.parquet")
+    other = schema_of(tmp_path / "b", ["i1"])
+    with pytest.raises(ValueError, match="4 rows in the schema and 6 in layer"):
+        write_table(model, other, "item", tmp_path / "x.parquet")
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_a_failed_write_leaves_the_file_that_was_there(schema, tmp_path, monkeypatch):
+    model = model_of(schema)
+    path = tmp_path / "item.parquet"
+    write_table(model, schema, "item", path)
+    before = path.read_bytes()
+    layer = model.get_layer("embedding")
+    monkeypatch.setattr(layer, "read_rows", lambda *_: np.ones((9, 9)))
+    with pytest.raises(pa.ArrowInvalid):
+        write_table(model, schema, "item", path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.glob("*.*")] == ["item.parquet"]
