@@ -1,0 +1,64 @@
+"""Two replicas of half a batch train as one with the whole."""
+
+import pytest
+
+from tests.harness import run_python
+
+CODE = """
+import keras
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from keras_recs.layers import FeatureEmbedding, TableConfig
+from keras_recs.optimizers import (
+    CompositeOptimizer, LazyAdam, RowwiseAdagrad, SparseAdagrad, SparseFTRL,
+)
+
+def model():
+    keras.utils.set_random_seed(3)
+    inputs = {name: keras.Input((), name=name, dtype="int32") for name in ("x", "y")}
+    fields = FeatureEmbedding(
+        [TableConfig("a", 20, 4), TableConfig("b", 30, 4)], {"x": "a", "y": "b"},
+        num_shards=2, name="table",
+    )(inputs)
+    output = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name="out")
+    return keras.Model(inputs, output(keras.layers.Flatten()(fields)))
+
+rng = np.random.default_rng(4)
+# Rows of both halves of a batch meet, and repeat within a half.
+x = {"x": rng.integers(0, 20, 256).astype("int32"), "y": rng.integers(0, 5, 256).astype("int32")}
+label = (x["x"] % 3 == 0).astype("float32")[:, None]
+
+def fit(optimizer, strategy):
+    with strategy.scope():
+        network = model()
+        network.compile(optimizer(), "binary_crossentropy")
+    network.fit(
+        tf.data.Dataset.from_tensor_slices((x, label)).batch(32, drop_remainder=True),
+        epochs=3, shuffle=False, verbose=0,
+    )
+    return network.get_weights()
+
+mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+assert mirrored.num_replicas_in_sync == 2
+for make in (
+    lambda: RowwiseAdagrad(0.1),
+    lambda: SparseAdagrad(0.1, global_clipnorm=100.0),
+    lambda: LazyAdam(0.01),
+    lambda: SparseFTRL(0.1),
+    lambda: CompositeOptimizer(RowwiseAdagrad(0.1), {"out": keras.optimizers.SGD(0.1)}),
+):
+    one = fit(make, tf.distribute.get_strategy())
+    two = fit(make, mirrored)
+    for a, b in zip(one, two):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    print("equal")
+"""
+
+
+@pytest.mark.distributed
+def test_two_replicas_train_as_one():
+    assert run_python("-c", CODE).stdout.count("equal") == 5
