@@ -116,18 +116,19 @@ def own_arguments(function):
 # === Other processes ===
 
 
-def run_python(*arguments, check=True, **environment):
+def run_python(*arguments, check=True, python=sys.executable, **environment):
     """Runs Python in the checkout with a hard time limit.
 
     Args:
         *arguments: of the interpreter, such as `"-c"` and the code.
         check: bool. Fail if it fails.
+        python: path of the interpreter. Defaults to this one.
         **environment: variables beside this process's own.
     """
     inherited = {**os.environ}
     inherited.pop("KERAS_RECS_WITHOUT_KERAS", None)  # `pipelines.prepare` sets it
     done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        [str(python), *map(str, arguments)],
         cwd=ROOT,
         env={**inherited, **environment},
         capture_output=True,

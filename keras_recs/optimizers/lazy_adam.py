@@ -31,6 +31,8 @@ class LazyAdam(SparseOptimizer):
     Reference: [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980)
     """
 
+    moves_without_gradient = True
+
     def __init__(
         self,
         learning_rate=0.001,

@@ -33,6 +33,8 @@ class SparseFTRL(SparseOptimizer):
     (sgn(z)λ₁ − z) / ((β + √n)/η + 2λ₂).
     """
 
+    moves_without_gradient = True
+
     def __init__(
         self,
         learning_rate=0.05,

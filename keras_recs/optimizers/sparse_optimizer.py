@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_recs.optimizers.sum_duplicates import sum_duplicates
+from keras_recs.optimizers.sum_duplicates import is_sparse, sum_duplicates
 
 
 class SparseOptimizer(keras.optimizers.Optimizer):
@@ -15,7 +15,8 @@ class SparseOptimizer(keras.optimizers.Optimizer):
     ordinary path, with the same formula. On the JAX and torch backends gradients are
     dense, and the rows with a gradient other than zero are those that are updated.
 
-    A subclass gives `slots` and `new_values`.
+    A subclass gives `slots` and `new_values`, and says with `moves_without_gradient`
+    whether its formula changes a row whose gradient is zero.
 
     Args:
         learning_rate: float, or a Keras schedule.
@@ -27,6 +28,8 @@ class SparseOptimizer(keras.optimizers.Optimizer):
             the whole table at every step: `weight_decay` (unless the table is
             excluded), `use_ema`, `gradient_accumulation_steps`.
     """
+
+    moves_without_gradient = False
 
     def build(self, variables):
         """Creates the slots, each beside its variable."""
@@ -75,22 +78,17 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         slots = self._slots[index]
         learning_rate = ops.cast(learning_rate, "float32")
-        if hasattr(gradient, "indices"):  # tf.IndexedSlices
+        if is_sparse(gradient):
             self._update_rows(gradient, variable, slots, learning_rate)
             return
         value = ops.cast(variable, "float32")
         gradient = ops.cast(gradient, "float32")
         before = [ops.convert_to_tensor(slot) for slot in slots]
         new_value, new_slots = self.new_values(value, gradient, before, learning_rate)
-        if self._is_table[index]:
-            touched = ops.any(gradient != 0, axis=1)  # (R,)
-            new_value = ops.where(touched[:, None], new_value, value)
-            new_slots = [
-                ops.where(
-                    touched[:, None] if len(slot.shape) > 1 else touched, new, slot
-                )
-                for new, slot in zip(new_slots, slots)
-            ]
+        if self._is_table[index] and self.moves_without_gradient:
+            new_value, *new_slots = _where_touched(
+                gradient, [new_value, *new_slots], [value, *before]
+            )
         self.assign(variable, ops.cast(new_value, variable.dtype))
         for slot, new in zip(slots, new_slots):
             self.assign(slot, new)
@@ -122,6 +120,10 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         after, new_slots = self.new_values(
             values, gradient.values, before, learning_rate
         )
+        if self.moves_without_gradient:  # as on the backends with dense gradients
+            after, *new_slots = _where_touched(
+                gradient.values, [after, *new_slots], [values, *before]
+            )
         for slot, new in zip(slots, new_slots):
             _write_rows(slot.value, rows, new)
         if variable.dtype == tf.bfloat16:
@@ -136,7 +138,7 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         # The norm of unsummed duplicates is not that of the gradient.
         if self.clipnorm or self.global_clipnorm or self.clipvalue:
             grads = [
-                sum_duplicates(gradient) if hasattr(gradient, "indices") else gradient
+                sum_duplicates(gradient) if is_sparse(gradient) else gradient
                 for gradient in grads
             ]
         return super()._clip_gradients(grads)
@@ -183,6 +185,16 @@ class SparseOptimizer(keras.optimizers.Optimizer):
                     "`keras_recs.layers.BatchL2`. Received: "
                     f"weight_decay={self.weight_decay} and the tables {decayed}"
                 )
+
+
+def _where_touched(gradient, after, before):
+    """The new values of the rows that have a gradient, the old ones of the others."""
+    touched = ops.any(gradient != 0, axis=-1)  # (n,)
+    wide = ops.expand_dims(touched, -1)
+    return [
+        ops.where(wide if len(new.shape) > 1 else touched, new, old)
+        for new, old in zip(after, before)
+    ]
 
 
 def _read_rows(variable, rows):

@@ -1,6 +1,11 @@
 """Sums the gradients of rows that a batch looked up several times."""
 
 
+def is_sparse(gradient):
+    """Whether a gradient is `tf.IndexedSlices`."""
+    return type(gradient).__name__ == "IndexedSlices"
+
+
 def sum_duplicates(slices):
     """Makes each row of a sparse gradient unique.
 

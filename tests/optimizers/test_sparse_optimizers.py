@@ -125,6 +125,17 @@ def test_rows_that_no_batch_looked_up_rest(name, dense):
     assert (variable.numpy()[1:7] != before[1:7]).any(axis=1).all()
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_row_whose_gradient_is_zero_rests(name):
+    """As that of padding, which is looked up and masked."""
+    (variable,) = table().shards
+    optimizer = CASES[name][0]()
+    train(optimizer, variable, batches())
+    before = variable.numpy()
+    train(optimizer, variable, [(np.array([3, 4, 4]), np.zeros((3, DIM), "float32"))])
+    np.testing.assert_array_equal(variable, before)
+
+
 @pytest.mark.parametrize(
     ("ours", "keras_twin"),
     [

@@ -10,6 +10,7 @@ from keras_recs.layers.embedding.variable_rows import (
     gather_rows_of,
     positions_of,
     update_rows,
+    values_at,
     without_negatives,
 )
 from keras_recs.register import register
@@ -17,7 +18,7 @@ from keras_recs.schema import PADDING_ROW
 
 PADDING_KEY = 0  # also what an empty slot holds
 WAYS = 4  # slots of a bucket; each key may lie in two buckets
-ROUNDS = 4  # tries to insert the new keys of a step
+ROUNDS = 3  # tries to insert the new keys of a step
 CLOCK, FREE, DROPPED, REFUSED = range(4)  # places in `counters`
 
 
@@ -46,9 +47,11 @@ class DynamicVocabulary(keras.layers.Layer):
     again at the next sighting.
 
     Under MirroredStrategy and MultiWorkerMirroredStrategy every replica learns the keys
-    of the whole global batch, so that all hold the same map. On several GPUs turn on
-    `tf.config.experimental.enable_op_determinism()`. Workers of ParameterServerStrategy
-    would give one row to two keys: training there raises an error.
+    of the whole global batch, so that all hold the same map. Workers of
+    ParameterServerStrategy would give one row to two keys: training there raises an
+    error. On TensorFlow XLA cannot compile the training, only the lookup: Keras then
+    leaves `jit_compile` off by itself; a `tf.function(jit_compile=True)` raises
+    InvalidArgumentError.
 
     Args:
         max_keys: int. Number of keys that can have a row at once.
@@ -146,18 +149,16 @@ class DynamicVocabulary(keras.layers.Layer):
         if training and self.trainable:
             everywhere = _keys_of_all_replicas(keys)
             if everywhere is keys:
-                slot = self._learn(keys, hashed)
+                row = self._learn(keys, hashed)
             else:
                 self._learn(everywhere, _mixed(everywhere))
-                slot = self._find(keys, hashed)
+                row = self._row(self._find(keys, hashed))
         else:
-            slot = self._find(keys, hashed)
-        row = gather_rows_of(self.rows, ops.maximum(slot, 0))
+            row = self._row(self._find(keys, hashed))
         outside = ops.ones_like(hashed)
         if self.num_oov > 1:
             outside += ops.mod(_shifted(hashed, 1), self.num_oov)
-        known = ops.logical_and(slot >= 0, row >= 0)
-        row = ops.where(known, row + (1 + self.num_oov), outside)
+        row = ops.where(row >= 0, row + (1 + self.num_oov), outside)
         row = ops.where(keys == PADDING_KEY, PADDING_ROW, row)
         return ops.reshape(ops.cast(row, "int32"), shape)
 
@@ -215,7 +216,7 @@ class DynamicVocabulary(keras.layers.Layer):
     @property
     def load_factor(self):
         """Share of the slots that hold a key, admitted or on its way."""
-        return float(np.mean(_array(self.keys) != PADDING_KEY))
+        return float(np.mean(self._array("keys") != PADDING_KEY))
 
     def vocabulary(self):
         """The keys that have a row.
@@ -242,7 +243,8 @@ class DynamicVocabulary(keras.layers.Layer):
             int32 array of the rows that are free again, sorted. Reset them in the
             embedding table and in the optimizer: `keras_recs.training.EvictStaleKeys`.
         """
-        steps = _count("expire_after", expire_after or self.expire_after)
+        steps = self.expire_after if expire_after is None else expire_after
+        steps = _count("expire_after", steps)
         state = self._state()
         used = state["keys"] != PADDING_KEY
         stale = used & (state["last_seen"] <= self.clock - steps)
@@ -324,107 +326,123 @@ class DynamicVocabulary(keras.layers.Layer):
 
     def _find(self, keys, hashed):
         """The slot of each key `(n,)`, −1 where it has none; padding has none."""
-        buckets = self._buckets(hashed)  # (n, 2)
-        there = gather_rows_of(self.keys, buckets)  # (n, 2, W)
-        there = ops.reshape(there, (-1, 2 * WAYS))  # (n, 2W)
-        ways = np.arange(2 * WAYS, dtype="int32")
-        way = ops.max(ops.where(there == keys[:, None], ways, -1), axis=1)  # (n,)
-        bucket = ops.where(way < WAYS, buckets[:, 0], buckets[:, 1])
-        slot = bucket * WAYS + ops.bitwise_and(way, WAYS - 1)
-        return ops.where(ops.logical_and(way >= 0, keys != PADDING_KEY), slot, -1)
+        buckets = self._buckets(hashed)
+        there = self._keys_in(buckets)  # (n, 2W)
+        numbers = np.arange(1, 2 * WAYS + 1, dtype="int32")
+        same = there == ops.expand_dims(keys, 1)
+        # A sum, not a maximum: one way at most holds the key, unless it is padding.
+        way = ops.sum(ops.where(same, numbers, 0), axis=1) - 1  # (n,)
+        found = ops.logical_and(way >= 0, keys != PADDING_KEY)
+        return ops.where(found, _slot(buckets, way), -1)
+
+    def _row(self, slot):
+        """The row of the key in each slot `(n,)` from 0 on, or −1."""
+        row = gather_rows_of(self.rows, ops.maximum(slot, 0))
+        return ops.where(slot >= 0, row, -1)
 
     def _learn(self, keys, hashed):
-        """Counts the sightings, admits keys; the slot of each key `(n,)`, or −1."""
+        """Counts the sightings, admits keys; the row of each `(n,)`, or −1."""
         counters = gather_rows_of(self.counters, np.arange(4, dtype="int32"))
         now = counters[CLOCK] + 1
         slot = self._find(keys, hashed)
+        (seen,) = without_negatives(slot)
         # Before any insertion, which spares the candidates of this step.
-        update_rows(self.last_seen, without_negatives(slot)[0], now)
+        update_rows(self.last_seen, seen, now)
+        add_rows(self.counts, seen, 1)
         new = ops.logical_and(slot < 0, keys != PADDING_KEY)
         at = positions_of(new)  # (m,)
-        is_new = ops.take(new, at)
-        found = self._insert(ops.take(keys, at), ops.take(hashed, at), is_new, now)
-        found = ops.where(is_new, found, ops.take(slot, at))
-        slot = ops.scatter_update(slot, ops.expand_dims(at, -1), found)
-        dropped = ops.sum(ops.cast(ops.logical_and(is_new, found < 0), slot.dtype))
-        add_rows(self.counts, without_negatives(slot)[0], 1)
-        admitted, refused = self._admit(keys, slot, counters[FREE])
+        is_new = values_at(new, at)
+        found = self._insert(values_at(keys, at), values_at(hashed, at), is_new, now)
+        dropped = ops.sum(ops.cast(ops.logical_and(is_new, found < 0), "int32"))
+        found = ops.where(is_new, found, values_at(slot, at))
+        slot = ops.scatter_update(slot, ops.expand_dims(at, 1), found)
+        row, admitted, refused = self._admit(keys, slot, counters[FREE])
         change = [1, -admitted, dropped, refused]
         change = ops.stack([ops.cast(part, counters.dtype) for part in change])
-        update_rows(self.counters, np.arange(4, dtype="int32"), counters + change)
-        return slot
+        add_rows(self.counters, np.arange(4, dtype="int32"), change)
+        return row
 
     def _insert(self, keys, hashed, active, now):
-        """Slots `(m,)` for new keys, −1 where there was none."""
+        """Counts the first sightings of new keys; their slots `(m,)`, −1 for none."""
         slot = ops.full_like(ops.cast(keys, "int32"), -1)
         for _ in range(ROUNDS):
             waiting = ops.logical_and(active, slot < 0)
             at = positions_of(waiting)
-            key, is_waiting = ops.take(keys, at), ops.take(waiting, at)
-            proposal = self._propose(ops.take(hashed, at), now)
-            proposal = ops.where(is_waiting, proposal, -1)
+            key = values_at(keys, at)
+            buckets = self._buckets(values_at(hashed, at))
+            proposal = self._propose(buckets, values_at(hashed, at), now)
+            proposal = ops.where(values_at(waiting, at), proposal, -1)
             won = claim_rows(self.rows, proposal)
             taken, winner = without_negatives(ops.where(won, proposal, -1), key)
             cells = ops.stack([taken // WAYS, taken % WAYS], axis=1)
             update_rows(self.keys, cells, winner)
-            update_rows(self.rows, taken, -1)
-            update_rows(self.counts, taken, 0)
             update_rows(self.last_seen, taken, now)
             # A key that stands at several positions won at one of them for all.
-            tried = ops.maximum(proposal, 0)
-            there = gather_rows_of(self.keys, tried // WAYS)  # (m, W)
-            there = ops.take_along_axis(there, (tried % WAYS)[:, None], axis=1)[:, 0]
-            has = ops.logical_and(proposal >= 0, there == key)
-            result = ops.where(has, proposal, ops.take(slot, at))
-            slot = ops.scatter_update(slot, ops.expand_dims(at, -1), result)
+            there = gather_rows_of(self.keys, ops.maximum(proposal, 0) // WAYS)
+            has = ops.any(there == ops.expand_dims(key, 1), axis=1)
+            has = ops.logical_and(has, proposal >= 0)
+            result = ops.where(has, proposal, values_at(slot, at))
+            slot = ops.scatter_update(slot, ops.expand_dims(at, 1), result)
+        (taken,) = without_negatives(slot)
+        update_rows(self.rows, taken, -1)
+        update_rows(self.counts, taken, 0)
+        add_rows(self.counts, taken, 1)
         return slot
 
-    def _propose(self, hashed, now):
+    def _propose(self, buckets, hashed, now):
         """The slot `(m,)` that each new key would take, −1 for none."""
-        buckets = self._buckets(hashed)  # (m, 2)
         slots = _slots(buckets)  # (m, 2W)
-        empty = ops.reshape(gather_rows_of(self.keys, buckets), (-1, 2 * WAYS)) == 0
-        age = ops.minimum(now - gather_rows_of(self.last_seen, slots), 2**20)
+        empty = self._keys_in(buckets) == PADDING_KEY
         is_candidate = gather_rows_of(self.rows, slots) < 0
+        age = ops.minimum(now - gather_rows_of(self.last_seen, slots), 2**20)
         usable = ops.logical_or(empty, ops.logical_and(is_candidate, age > 0))
         # An empty slot first, then the bucket with fewer admitted keys, then the oldest
         # candidate, then in an order of the key's own, so that keys collide less.
-        space = ops.sum(ops.cast(ops.reshape(is_candidate, (-1, 2, WAYS)), "int32"), -1)
-        space = ops.repeat(space, WAYS, axis=1)  # (m, 2W)
+        space = ops.reshape(ops.cast(is_candidate, "int32"), (-1, 2, WAYS))
+        space = ops.repeat(ops.sum(space, axis=2), WAYS, axis=1)  # (m, 2W)
         age = ops.cast(ops.where(empty, 0, age), "int32")
-        order = ops.cast(ops.bitwise_and(_shifted(hashed, 24), 7), "int32")
-        order = ops.bitwise_xor(order[:, None], np.arange(2 * WAYS, dtype="int32"))
+        order = ops.cast(ops.bitwise_and(_shifted(hashed, 24), 2 * WAYS - 1), "int32")
+        ways = np.arange(2 * WAYS, dtype="int32")
+        order = ops.bitwise_xor(ops.expand_dims(order, 1), ways)
         score = ops.cast(empty, "int32") * 2**28 + space * 2**24 + age * 8 + order
         score = ops.where(usable, score, -1)
-        best = ops.cast(ops.argmax(score, axis=1), "int32")[:, None]  # (m, 1)
-        slot = ops.take_along_axis(slots, best, axis=1)[:, 0]
-        return ops.where(ops.any(usable, axis=1), slot, -1)
+        way = ops.cast(ops.argmax(score, axis=1), "int32")  # (m,)
+        return ops.where(ops.any(usable, axis=1), _slot(buckets, way), -1)
 
     def _admit(self, keys, slot, num_free):
-        """Gives rows to the keys that are due; how many got one, and how many not."""
-        row = gather_rows_of(self.rows, ops.maximum(slot, 0))
+        """Gives rows to the keys that are due.
+
+        Returns:
+            The row of each key `(n,)` or −1, and how many got one and how many not.
+        """
+        row = self._row(slot)
         candidate = ops.logical_and(slot >= 0, row < 0)
         at = positions_of(candidate)  # (m,)
-        slot = ops.take(slot, at)
+        slot = values_at(slot, at)
         count = gather_rows_of(self.counts, ops.maximum(slot, 0))
-        due = ops.logical_and(ops.take(candidate, at), count >= self.admission_count)
+        due = ops.logical_and(values_at(candidate, at), count >= self.admission_count)
         first = claim_rows(self.rows, ops.where(due, slot, -1))  # one position a key
-        number = ops.cumsum(ops.cast(first, num_free.dtype))
-        place = num_free - number
+        place = num_free - ops.cumsum(ops.cast(first, num_free.dtype))
         served = ops.logical_and(first, place >= 0)
-        row = gather_rows_of(self.free_rows, ops.clip(place, 0, self.max_keys - 1))
-        row = ops.where(served, row, -1)
-        update_rows(self.rows, *without_negatives(ops.where(first, slot, -1), row))
-        update_rows(self.key_of_row, *without_negatives(row, ops.take(keys, at)))
-        served = ops.sum(ops.cast(served, num_free.dtype))
-        return served, ops.sum(ops.cast(first, num_free.dtype)) - served
+        new = gather_rows_of(self.free_rows, ops.clip(place, 0, self.max_keys - 1))
+        new = ops.where(served, new, -1)
+        update_rows(self.rows, *without_negatives(ops.where(first, slot, -1), new))
+        update_rows(self.key_of_row, *without_negatives(new, values_at(keys, at)))
+        row = ops.scatter_update(row, ops.expand_dims(at, 1), self._row(slot))
+        num_served = ops.sum(ops.cast(served, "int32"))
+        return row, num_served, ops.sum(ops.cast(first, "int32")) - num_served
 
     def _buckets(self, hashed):
-        """The two buckets of each key `(n, 2)`, which differ."""
+        """The two buckets of each key, twice `(n,)`, which differ."""
         last = self.num_slots // WAYS - 1
         first = ops.cast(ops.bitwise_and(hashed, last), "int32")
         apart = ops.cast(ops.bitwise_and(_other(hashed), last), "int32")
-        return ops.stack([first, ops.bitwise_xor(first, ops.maximum(apart, 1))], axis=1)
+        return first, ops.bitwise_xor(first, ops.maximum(apart, 1))
+
+    def _keys_in(self, buckets):
+        """The keys in two buckets, `(n, 2W)`."""
+        there = gather_rows_of(self.keys, ops.stack(buckets, axis=1))  # (n, 2, W)
+        return ops.reshape(there, (-1, 2 * WAYS))
 
     def _check_keys(self, keys):
         dtype = keras.backend.standardize_dtype(keys.dtype)
@@ -440,16 +458,18 @@ class DynamicVocabulary(keras.layers.Layer):
         return ops.convert_to_tensor(np.array([0, self.max_keys, 0, 0]), dtype=dtype)
 
     def _counter(self, place):
-        return int(_array(self.counters)[place])
+        return int(self._array("counters")[place])
 
     def _state(self):
         """Copies of the weights by name, `keys` flat."""
+        names = ("counts", "last_seen", "rows", "key_of_row", "free_rows", "counters")
+        state = {name: self._array(name) for name in names}
+        return {"keys": self._array("keys").reshape(-1), **state}
+
+    def _array(self, name):
         if not self.built:
             self.build()
-        names = ("counts", "last_seen", "rows", "key_of_row", "free_rows", "counters")
-        state = {name: _array(getattr(self, name)) for name in names}
-        keys = _array(self.keys).reshape(-1)
-        return {"keys": keys, **state}
+        return np.array(ops.convert_to_numpy(getattr(self, name)))
 
     def _assign(self, state):
         for name, values in state.items():
@@ -472,7 +492,7 @@ class DynamicVocabulary(keras.layers.Layer):
         state["key_of_row"][rows[admitted]] = keys[admitted]
         free = np.setdiff1d(np.arange(self.max_keys), rows)[::-1]
         state["free_rows"][: len(free)] = free
-        state["counters"] = _array(self.counters)
+        state["counters"] = self._array("counters")
         state["counters"][FREE] = len(free)
         self._assign(state)
 
@@ -488,11 +508,6 @@ def _count(name, value, optional=False):
             f"Received: {name}={value!r}"
         )
     return int(value)
-
-
-def _array(variable):
-    """A copy of a variable."""
-    return np.array(ops.convert_to_numpy(variable))
 
 
 def _key_dtype():
@@ -531,9 +546,16 @@ def _other(hashed):
     return _mixed(ops.bitwise_xor(hashed, 0x5BD1E995))
 
 
+def _slot(buckets, way):
+    """The slot `(n,)` of a way 0 … 2W − 1 in two buckets."""
+    bucket = ops.where(way < WAYS, *buckets)
+    return bucket * WAYS + ops.bitwise_and(way, WAYS - 1)
+
+
 def _slots(buckets):
-    """Slots `(n, 2W)` of the buckets `(n, 2)`."""
-    slots = buckets[:, :, None] * WAYS + np.arange(WAYS, dtype="int32")  # (n, 2, W)
+    """Slots `(n, 2W)` of two buckets."""
+    buckets = ops.expand_dims(ops.stack(buckets, axis=1), 2)  # (n, 2, 1)
+    slots = buckets * WAYS + np.arange(WAYS, dtype="int32")  # (n, 2, W)
     return ops.reshape(slots, (-1, 2 * WAYS))
 
 

@@ -400,7 +400,8 @@ class FeatureEmbedding(keras.layers.Layer):
         tables = [self._table[self.features[name]] for name in names]
         limits = np.array([table.num_rows for table in tables], self._row_dtype)
         starts = [self._placed[table.name][0].start for table in tables]
-        return _known(rows, limits) + np.array(starts, self._row_dtype)
+        starts = ops.convert_to_tensor(np.array(starts, self._row_dtype))
+        return _known(rows, limits) + starts
 
     def _add_feature(self, blocks, name, rows):
         """Adds what a feature `(B, L)` looks up."""
@@ -560,5 +561,6 @@ class _Values:
 
 def _known(rows, limits):
     """The rows that a table has, and the out-of-vocabulary row for all others."""
-    known = ops.logical_and(rows >= 0, rows < limits)
-    return ops.where(known, rows, np.minimum(OOV_ROW, limits - 1))
+    oov = ops.convert_to_tensor(np.minimum(OOV_ROW, limits - 1))
+    known = ops.logical_and(rows >= 0, rows < ops.convert_to_tensor(limits))
+    return ops.where(known, rows, oov)

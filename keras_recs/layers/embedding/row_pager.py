@@ -33,7 +33,7 @@ class RowPager:
     atomically; it says whether the files are complete (`flush`) or being trained.
 
     Args:
-        path: folder of the files; made when the first row is trained.
+        folder: path of the files' folder; made when the first row is trained.
         num_rows: int.
         embedding_dim: int.
         hot_rows: int. Slots.
@@ -58,16 +58,16 @@ class RowPager:
     >>> import os, tempfile
     >>> from keras_recs.layers.embedding.row_pager import RowPager
     >>> initial = {"distribution": "constant", "mean": 0.5, "scale": 0.0, "seed": 0}
-    >>> path = os.path.join(tempfile.mkdtemp(), "table")
-    >>> pager = RowPager(path, 9, embedding_dim=2, hot_rows=3, initial=initial)
+    >>> folder = os.path.join(tempfile.mkdtemp(), "table")
+    >>> pager = RowPager(folder, 9, embedding_dim=2, hot_rows=3, initial=initial)
     >>> slots, leaving, leaving_rows, filled, values = pager.plan(np.array([7, 4]))
     >>> pager.store(leaving_rows, np.zeros((0, 2), "float32"))
     >>> sorted(slots.tolist()), values.tolist()
     ([0, 1], [[0.5, 0.5], [0.5, 0.5]])
     """
 
-    def __init__(self, path, num_rows, embedding_dim, hot_rows, initial, prefix=""):
-        self.path = str(Path(path))
+    def __init__(self, folder, num_rows, embedding_dim, hot_rows, initial, prefix=""):
+        self.folder = str(Path(folder))
         self.num_rows = num_rows
         self.embedding_dim = embedding_dim
         self.hot_rows = hot_rows
@@ -80,6 +80,14 @@ class RowPager:
         self._files = None
         self._lock = None
         self._forget()
+
+    @staticmethod
+    def seed_of(folder):
+        """Seed of the table in a folder, `None` where there is none."""
+        folder = Path(folder)
+        if not (folder / _HEADER).exists():
+            return None
+        return _read_header(folder)["initial"]["seed"]
 
     # === Slots of the optimizer ===
 
@@ -147,33 +155,29 @@ class RowPager:
         """
         if list(names) != list(self.attached):
             raise ValueError(
-                f"The optimizer of the table '{self.path}' was built after the "
+                f"The optimizer of the table '{self.folder}' was built after the "
                 "training step was traced: call "
                 "`optimizer.build(model.trainable_variables)` before. Received: "
                 f"names={list(names)} and now {list(self.attached)}"
             )
         if self._moving:
             raise ValueError(
-                f"A training step of the table '{self.path}' stopped while rows moved, "
-                "which are lost. Use `restore(folder)`, or load saved weights."
+                f"A training step of the table '{self.folder}' stopped while rows "
+                "moved, which are lost. Use `restore(folder)`, or load saved weights."
             )
         rows = self._checked(rows)
         self._open(writing=True)
-        entries = self._entry_of_row[rows]  # (n,)
-        missing = np.flatnonzero(entries <= 0)
-        slots = entries - 1
-        wanted = rows[:0]
-        here = slots
-        if len(missing):
-            wanted = np.unique(rows[missing])
-            here = slots[entries > 0]
-        self._in_batch[here] = True
-        in_batch = np.count_nonzero(self._in_batch)
-        if in_batch + len(wanted) > self.hot_rows:
+        slots = self._entry_of_row[rows]  # (n,)
+        slots -= 1
+        missing = np.flatnonzero(slots < 0)
+        wanted = np.unique(rows[missing])
+        self._in_batch[slots[slots >= 0]] = True
+        here = np.flatnonzero(self._in_batch)  # sorted, each once
+        if len(here) + len(wanted) > self.hot_rows:
             self._in_batch[here] = False
             raise ValueError(
-                f"A batch needs {in_batch + len(wanted)} different rows of the table "
-                f"'{self.path}', of which `hot_rows` are in memory at once: use a "
+                f"A batch needs {len(here) + len(wanted)} different rows of the table "
+                f"'{self.folder}', of which `hot_rows` are in memory at once: use a "
                 "smaller batch or more of them. Received: "
                 f"hot_rows={self.hot_rows}"
             )
@@ -242,11 +246,14 @@ class RowPager:
         if name is None:
             if self._files is None:
                 return self._initial_rows(rows)
-            values, written = self._files.read_rows(rows)
-            new = np.flatnonzero(written == 0)
-            if len(new):
-                values[new] = self._initial_rows(rows[new])
-            self.bytes_read += values.nbytes - 4 * self.embedding_dim * len(new)
+            written = self._files.written[rows] != 0
+            if written.all():
+                values = self._files.rows[rows]
+            else:
+                values = np.empty((len(rows), self.embedding_dim), "float32")
+                values[written] = self._files.rows[rows[written]]
+                values[~written] = self._initial_rows(rows[~written])
+            self.bytes_read += 4 * self.embedding_dim * np.count_nonzero(written)
             return values
         if self._files is None or name not in self._files.slots:
             slot = self._attached[name][1]
@@ -285,8 +292,8 @@ class RowPager:
             return
         if self._moving:
             raise ValueError(
-                f"A training step of the table '{self.path}' stopped while rows moved, "
-                "which are lost, so that nothing was flushed."
+                f"A training step of the table '{self.folder}' stopped while rows "
+                "moved, which are lost, so that nothing was flushed."
             )
         order = np.argsort(self._row_of_slot[: self._used]).astype("int32")
         for start in range(0, self._used, _CHUNK):
@@ -330,7 +337,7 @@ class RowPager:
                 array.
             state: string. As `state` gives it.
         """
-        if state == self._state_on_disk():
+        if self._is_on_disk(state):
             self._close()
             self._forget()
             return
@@ -360,10 +367,10 @@ class RowPager:
             self._open(writing=True)
         if self._files.training:
             raise ValueError(
-                f"The table '{self.path}' must be flushed before a snapshot."
+                f"The table '{self.folder}' must be flushed before a snapshot."
             )
         with _whole(folder) as new:
-            _copy_table(Path(self.path), new, self._table())
+            _copy_table(Path(self.folder), new, self._table())
 
     def restore(self, folder):
         """Puts a snapshot in the place of the files; all rows leave memory."""
@@ -392,7 +399,7 @@ class RowPager:
     def _open(self, writing=False):
         if self._files is not None and (self._files.writing or not writing):
             return
-        folder = Path(self.path)
+        folder = Path(self.folder)
         exists = folder.exists() and any(folder.iterdir())
         if not exists and not writing:
             return
@@ -404,7 +411,7 @@ class RowPager:
         files = _Files(folder, self._table(), writing)
         if files.training:
             raise ValueError(
-                f"The table '{self.path}' is being trained elsewhere, or was and not "
+                f"The table '{self.folder}' is being trained elsewhere, or was and not "
                 "flushed: rows that were in memory are not in its files. Call "
                 "`flush()` after training; now use `restore(folder)`, load saved "
                 "weights, or remove the folder."
@@ -420,7 +427,7 @@ class RowPager:
                 self._files.add_slot(name, slot)
             elif there != slot:
                 raise ValueError(
-                    f"'{Path(self.path) / _HEADER}' keeps the optimizer's '{name}' "
+                    f"'{Path(self.folder) / _HEADER}' keeps the optimizer's '{name}' "
                     f"with {there}, but it was attached with {slot}. Train with that "
                     "optimizer, or begin a new table."
                 )
@@ -438,26 +445,27 @@ class RowPager:
             return
         import fcntl
 
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        Path(self.folder).parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(f"{self.folder}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
             raise ValueError(
-                f"`path` '{self.path}' is held by another process or layer that trains "
-                "it. Use another path, or end that one."
+                f"`folder` '{self.folder}' is held by another process or layer that "
+                "trains it. Use another folder, or end that one."
             )
         self._lock = weakref.finalize(self, os.close, handle)
 
     @contextlib.contextmanager
     def _replaced(self):
-        """A folder to fill that takes the place of `path`."""
+        """A folder to fill that takes the place of `self.folder`."""
         self._take_lock()
-        path = Path(self.path)
+        path = Path(self.folder)
         if path.exists() and any(path.iterdir()) and not (path / _HEADER).exists():
             raise ValueError(
-                f"`path` '{path}' holds other files than a table, which would be lost."
+                f"`folder` '{path}' holds other files than a table, which would be "
+                "lost."
             )
         new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex}")
         with _whole(new) as part:
@@ -473,9 +481,12 @@ class RowPager:
         _sync_folder(path.parent)
         self._forget()
 
-    def _state_on_disk(self):
-        folder = Path(self.path)
-        return _read_header(folder)["state"] if (folder / _HEADER).exists() else ""
+    def _is_on_disk(self, state):
+        folder = Path(self.folder)
+        if not (folder / _HEADER).exists():
+            return state == ""
+        header = _read_header(folder)
+        return header["state"] == state and header["initial"] == self.initial
 
     def _close(self):
         self._files = None
@@ -496,7 +507,7 @@ class RowPager:
         if len(rows) and (rows.min() < 0 or rows.max() >= self.num_rows):
             wrong = rows[(rows < 0) | (rows >= self.num_rows)][0]
             raise ValueError(
-                f"Row {wrong} is not in the table '{self.path}' of {self.num_rows} "
+                f"Row {wrong} is not in the table '{self.folder}' of {self.num_rows} "
                 "rows. Map ids that are not known to a row of their own before."
             )
         return rows
@@ -625,10 +636,6 @@ class _Files:
         _write_header(self.folder, self.header)
         self.slots[name] = self._map(file.name, "<u4", (self._num_rows, *slot["width"]))
 
-    def read_rows(self, rows):
-        """Values, and whether they were ever written."""
-        return self.rows[rows], self.written[rows]
-
     def write_rows(self, rows, values):
         """Writes rows."""
         self._check_room(len(rows) * 4 * self._dim)
@@ -728,7 +735,9 @@ def _read_header(folder):
         header = json.loads(file.read_text("utf-8"))
     except ValueError:
         header = None
-    if not isinstance(header, dict) or not {"slots", "state"} <= set(header):
+    if not isinstance(header, dict) or not (
+        {"slots", "state", "initial"} <= set(header)
+    ):
         raise ValueError(f"'{file}' is damaged. Use `restore(folder)`.")
     return header
 

@@ -26,6 +26,23 @@ def positions_of(mask):
     return ops.cast(ops.nonzero(mask)[0], "int32")
 
 
+def values_at(values, positions):
+    """Values at some positions; `ops.take` would first look for negative ones.
+
+    Args:
+        values: tensor `(n, …)`.
+        positions: int32 `(m,)`, as `positions_of` gives them.
+
+    Returns:
+        Tensor `(m, …)`.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.gather(values, positions)
+    return ops.take(values, positions, axis=0)
+
+
 def without_negatives(rows, *values):
     """Leaves out what belongs to a negative row.
 
@@ -40,7 +57,7 @@ def without_negatives(rows, *values):
     if keras.backend.backend() == "jax":
         return (ops.where(rows < 0, _OUTSIDE, rows), *values)
     at = positions_of(rows >= 0)
-    return tuple(ops.take(part, at, axis=0) for part in (rows, *values))
+    return tuple(values_at(part, at) for part in (rows, *values))
 
 
 def gather_rows_of(variable, rows):
@@ -124,9 +141,13 @@ def claim_rows(variable, rows):
     if _is_resource(variable):
         import tensorflow as tf
 
-        # The minimum does not depend on the order in which threads write.
-        tf.raw_ops.ResourceScatterMin(
-            resource=variable.value.handle, indices=wanted, updates=numbers
+        # The minimum depends on no order of the writes. XLA lacks this operation and
+        # says so: what `positions_of` gives it would compile to wrong results.
+        tf.raw_ops.ResourceScatterNdMin(
+            ref=variable.value.handle,
+            indices=wanted[:, None],
+            updates=numbers,
+            name="do_not_train_this_layer_with_jit_compile",
         )
     else:
         update_rows(variable, wanted, numbers)
@@ -135,8 +156,15 @@ def claim_rows(variable, rows):
 
 
 def _is_resource(variable):
-    """False on other backends, and where Keras calls TensorFlow without state."""
-    return hasattr(variable.value, "handle")
+    """Whether the variable is one resource here.
+
+    It is not on other backends, where Keras calls TensorFlow without state, and for a
+    mirrored variable outside a replica.
+    """
+    try:
+        return hasattr(variable.value, "handle")
+    except ValueError:
+        return False
 
 
 def _expanded(variable, rows, values):

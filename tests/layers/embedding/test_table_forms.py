@@ -118,14 +118,16 @@ def test_a_compressed_row_is_composed(compression, operation):
     np.testing.assert_allclose(layer.read_rows("item", ROWS), output, rtol=1e-6)
 
 
-@pytest.mark.parametrize("compression", [QuotientRemainder(10), Compositional((5, 5, 4))])
+@pytest.mark.parametrize(
+    "compression", [QuotientRemainder(10), Compositional((5, 5, 4))]
+)
 def test_no_two_rows_of_complementary_partitions_are_the_same(compression):
     table = TableConfig("item", 100, 4, compression=compression)
     found = compression.lookups(table, np.arange(100))
     combined = np.stack([np.asarray(rows) for _, rows in found], axis=1)
     assert len(np.unique(combined, axis=0)) == 100
     for (number, rows), (size, _) in zip(found, compression.stored(table)):
-        assert 0 <= np.min(rows) and np.max(rows) < size, number
+        assert np.min(rows) >= 0 and np.max(rows) < size, number
 
 
 def test_two_hashes_meet_once_in_buckets_squared():
@@ -220,7 +222,9 @@ def test_weights_get_a_gradient_only_where_a_value_is():
 
 
 def test_bfloat16_storage_takes_half_the_memory():
-    layer = one_table(TableConfig("item", 30, 4, dtype="bfloat16", initializer="normal"))
+    layer = one_table(
+        TableConfig("item", 30, 4, dtype="bfloat16", initializer="normal")
+    )
     (shard,) = layer.shards
     assert shard.dtype == "bfloat16"
     output = fields(layer)
@@ -238,7 +242,9 @@ def test_tables_of_both_dtypes_side_by_side():
     np.testing.assert_array_equal(output[0, 1], layer.read_rows("b", [4])[0])
 
 
-@pytest.mark.parametrize("initializer", ["uniform", keras.initializers.RandomNormal(seed=1)])
+@pytest.mark.parametrize(
+    "initializer", ["uniform", keras.initializers.RandomNormal(seed=1)]
+)
 def test_shards_do_not_start_equal(initializer):
     layer = one_table(
         TableConfig("item", 30, 4), num_shards=3, embeddings_initializer=initializer
@@ -340,10 +346,22 @@ def test_rows_are_written_and_read(num_shards):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda e: e.write_rows("item", [30], np.ones((1, 4))), "has 30 rows.*30 to 30"),
-        (lambda e: e.write_rows("item", [-1], np.ones((1, 4))), "has 30 rows.*-1 to -1"),
-        (lambda e: e.write_rows("item", [1], np.ones((1, 3))), r"shape \(1, 4\).*\(1, 3\)"),
-        (lambda e: e.write_rows("item", [1], np.full((1, 4), np.nan)), r"finite.*\[1\]"),
+        (
+            lambda e: e.write_rows("item", [30], np.ones((1, 4))),
+            "has 30 rows.*30 to 30",
+        ),
+        (
+            lambda e: e.write_rows("item", [-1], np.ones((1, 4))),
+            "has 30 rows.*-1 to -1",
+        ),
+        (
+            lambda e: e.write_rows("item", [1], np.ones((1, 3))),
+            r"shape \(1, 4\).*\(1, 3\)",
+        ),
+        (
+            lambda e: e.write_rows("item", [1], np.full((1, 4), np.nan)),
+            r"finite.*\[1\]",
+        ),
         (lambda e: e.read_rows("items", [1]), "no table 'items'.*'item'"),
         (lambda e: e.set_row_counts("item", np.ones(30)), "keeps no counts"),
     ],
@@ -394,7 +412,7 @@ def test_bad_ids_train_the_oov_row_alone(jit_compile):
 
 def test_rows_must_be_integers():
     layer = one_table(TableConfig("item", 30, 4))
-    with pytest.raises(TypeError, match="Feature 'item'.*must be int rows.*float32"):
+    with pytest.raises(TypeError, match=r"Feature 'item'.*must be int rows.*float32"):
         layer({"item": tf.constant([1.0])})
 
 
@@ -421,7 +439,7 @@ def test_messages_of_tables(arguments, message):
 
 
 def test_messages_of_weights():
-    with pytest.raises(ValueError, match="Feature 'tags' has `value_weights`.*'max'"):
+    with pytest.raises(ValueError, match=r"Feature 'tags' has `value_weights`.*'max'"):
         FeatureEmbedding(
             [TableConfig("tag", 9, 3)],
             {"tags": "tag"},

@@ -1,0 +1,103 @@
+"""What the programs on TensorFlow share; it is imported only when it is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peer_run import NUM_NUMBERS, Clock, Spec, load_batches
+
+
+def start(spec: Spec) -> None:
+    """Threads and seed."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(spec.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(spec.threads)
+    tf.random.set_seed(spec.seed)
+
+
+def memory_dataset(spec: Spec, label_name: str | None = None, first_row: int = 0):
+    """The batches of the `.npz`, without an end.
+
+    Args:
+        spec: the cell.
+        label_name: where labels are a dict. Defaults to `None`: they are not.
+        first_row: int. Row of the table that id 0 has. Defaults to `0`.
+
+    Returns:
+        `tf.data.Dataset` of `({"C0": (B,) int32, …, "I0": (B,) float32, …}, (B, 1))`.
+    """
+    import tensorflow as tf
+
+    ids, numbers, labels = load_batches(spec)
+    ids = (ids + first_row).astype("int32")
+    inputs = {f"C{i}": ids[:, :, i] for i in range(spec.features)}
+    inputs |= {f"I{i}": numbers[:, :, i] for i in range(NUM_NUMBERS)}
+    labels = labels[..., None]
+    if label_name:
+        labels = {label_name: labels}
+    dataset = tf.data.Dataset.from_tensor_slices((inputs, labels))
+    return dataset.repeat().prefetch(2)
+
+
+def tfrecord_dataset(spec: Spec):
+    """The same batches from TFRecord files, parsed a batch at a time."""
+    import tensorflow as tf
+
+    columns = {f"C{i}": tf.int64 for i in range(spec.features)}
+    columns |= {f"I{i}": tf.float32 for i in range(NUM_NUMBERS)}
+    features = {
+        name: tf.io.FixedLenFeature((), dtype)
+        for name, dtype in (columns | {"click": tf.float32}).items()
+    }
+
+    def parse(records):
+        inputs = tf.io.parse_example(records, features)
+        label = inputs.pop("click")[:, None]  # (B, 1)
+        for i in range(spec.features):
+            inputs[f"C{i}"] = tf.cast(inputs[f"C{i}"], tf.int32)
+        return inputs, label
+
+    files = tf.data.Dataset.list_files(f"{spec.data}/*", seed=spec.seed)
+    return (
+        files.interleave(tf.data.TFRecordDataset, cycle_length=4)
+        .shuffle(16 * spec.batch, seed=spec.seed)
+        .repeat()
+        .batch(spec.batch, drop_remainder=True)
+        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(4)
+    )
+
+
+def make_dataset(spec: Spec):
+    """The input that the spec asks for."""
+    return (tfrecord_dataset if spec.input == "tfrecord" else memory_dataset)(spec)
+
+
+def train(model: Any, dataset: Any, clock: Clock, callback_class: type) -> None:
+    """`model.fit` until the clock says stop.
+
+    Args:
+        model: compiled, with the loss as its only metric.
+        dataset: batches without an end.
+        clock: times the steps.
+        callback_class: `keras.callbacks.Callback` of the model's Keras.
+    """
+    base: Any = callback_class
+
+    class Ticks(base):
+        """Tells the clock of every batch."""
+
+        mean = 0.0
+
+        def on_train_begin(self, logs=None):
+            clock.built()
+
+        def on_train_batch_end(self, batch, logs=None):
+            # Keras reports the mean since the first batch, not the loss of this one.
+            before, self.mean = self.mean, float(logs["loss"])
+            loss = self.mean * (batch + 1) - before * batch
+            if clock.tick(loss):
+                self.model.stop_training = True
+
+    model.fit(dataset, epochs=1, steps_per_epoch=10**6, verbose=0, callbacks=[Ticks()])

@@ -1,0 +1,478 @@
+"""An embedding table that is larger than memory."""
+
+import json
+import math
+import os
+import weakref
+
+import keras
+import numpy as np
+
+from keras_recs.layers.embedding.row_pager import RowPager
+from keras_recs.register import register
+
+_CHUNK = 65_536  # rows that are read at once
+
+
+@register
+class TwoLevelTable(keras.layers.Layer):
+    """Looks rows up in a table of which only the rows in use are in memory.
+
+    All rows lie in files, those that training needs often also in one variable of
+    `hot_rows` rows. A training step brings the rows of its batch into the variable, and
+    those that make room for them go back to the files with what the optimizer keeps for
+    them. The result is that of training the whole table in memory. Inference reads the
+    rows where they are and moves none.
+
+    Rows start with values that follow from their number and the initializer's seed, and
+    take disk space only when they were trained. One process trains a table, on one
+    replica; the layer is called once in a training step (concatenate the rows of
+    several features). Call `flush()` at the end of training: without it, or
+    `model.save`, the files of a process that ended are refused.
+
+    `model.save` and `save_weights` store the trained rows, and loading puts them in the
+    place of what is in `folder`. `get_weights` holds only the rows in memory.
+
+    Args:
+        num_rows: int.
+        embedding_dim: int. Length of a row.
+        hot_rows: int. Rows in memory; at least the different rows of a batch.
+        folder: string. Path of the files, made at the first training step.
+        embeddings_initializer: Keras initializer: constant, uniform, normal, truncated
+            normal or variance scaling. Defaults to `"uniform"`.
+        max_saved_bytes: int. A larger table is not stored in a `.keras` file. Defaults
+            to `4294967296`.
+
+    Attributes:
+        pager: `RowPager`, once built; `pager.hit_rate` and other figures of training.
+
+    Call arguments:
+        rows: int rows of any shape, from 0 to `num_rows - 1`.
+        training: bool. Whether the rows are about to be trained.
+
+    Output shape: the shape of `rows` plus `(D,)`, float32 under every dtype policy.
+
+    Raises:
+        ValueError: for sizes that are not positive, more hot rows than rows, another
+            initializer, another backend than TensorFlow and more than one replica; in
+            a step as `RowPager` (`tf.errors.InvalidArgumentError` in a graph).
+
+    Example:
+    >>> import os, tempfile
+    >>> layer = keras_recs.layers.TwoLevelTable(
+    ...     num_rows=1000,
+    ...     embedding_dim=4,
+    ...     hot_rows=10,
+    ...     folder=os.path.join(tempfile.mkdtemp(), "items"),
+    ... )
+    >>> tuple(layer(np.array([[1, 999], [7, 1]]), training=True).shape)
+    (2, 2, 4)
+    >>> layer.pager.num_hot
+    3
+    """
+
+    def __init__(
+        self,
+        num_rows,
+        embedding_dim,
+        hot_rows,
+        folder,
+        embeddings_initializer="uniform",
+        max_saved_bytes=2**32,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_rows = num_rows
+        self.embedding_dim = embedding_dim
+        self.hot_rows = hot_rows
+        self.folder = os.fspath(folder)
+        self.embeddings_initializer = _seeded(
+            keras.initializers.get(embeddings_initializer), self.folder
+        )
+        self.max_saved_bytes = max_saved_bytes
+        self.supports_jit = False  # the host takes part in a step
+        self.pager = None
+        self._check_arguments()
+        self._traced = weakref.WeakSet()
+
+    def build(self, input_shape):
+        """Creates the rows in memory; no file is made."""
+        self._check_replicas()
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(self.hot_rows, self.embedding_dim),
+            initializer="zeros",  # a row gets its values when it comes
+            autocast=False,
+        )
+        pager = RowPager(
+            self.folder,
+            self.num_rows,
+            self.embedding_dim,
+            self.hot_rows,
+            self._initial(),
+            prefix=self.embeddings.path.replace("/", "_"),
+        )
+        self.pager = pager
+        self.embeddings.pager = pager
+        self.embeddings.is_table = True
+        assign = self.embeddings.assign
+
+        def assign_if_empty(value):
+            if pager.num_hot:
+                raise ValueError(
+                    "The variable of a TwoLevelTable holds other rows at other times: "
+                    "use `save_weights` and `load_weights` instead of `get_weights` "
+                    "and `set_weights` (or EarlyStopping's `restore_best_weights`). "
+                    f"Received: values for {pager.num_hot} rows of '{pager.folder}'"
+                )
+            return assign(value)
+
+        self.embeddings.assign = assign_if_empty
+        self.built = True
+
+    def call(self, rows, training=None):
+        """Returns the rows."""
+        import tensorflow as tf
+
+        self._check_replicas()
+        rows = tf.convert_to_tensor(rows)
+        if not rows.dtype.is_integer:
+            raise ValueError(
+                f"Layer '{self.name}' needs integer rows. Received: "
+                f"dtype={rows.dtype.name}"
+            )
+        flat = tf.reshape(rows, [-1])  # (n,)
+        if training and self.trainable:
+            values = self._bring(flat)  # (n, D)
+        else:
+            values = self._peek(flat)  # (n, D)
+        shape = tf.concat([tf.shape(rows), [self.embedding_dim]], axis=0)
+        values = tf.reshape(values, shape)  # (…, D)
+        return tf.ensure_shape(values, [*rows.shape, self.embedding_dim])
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the rows plus `(D,)`."""
+        return (*input_shape, self.embedding_dim)
+
+    def compute_output_spec(self, rows, training=None):
+        """As `compute_output_shape`, float32."""
+        return keras.KerasTensor(self.compute_output_shape(rows.shape), "float32")
+
+    def get_config(self):
+        """Constructor arguments; the initializer with the seed that it drew."""
+        config = {
+            "num_rows": self.num_rows,
+            "embedding_dim": self.embedding_dim,
+            "hot_rows": self.hot_rows,
+            "folder": self.folder,
+            "embeddings_initializer": keras.initializers.serialize(
+                self.embeddings_initializer
+            ),
+            "max_saved_bytes": self.max_saved_bytes,
+        }
+        return {**super().get_config(), **config}
+
+    # === Files ===
+
+    @property
+    def export_size_bytes(self):
+        """Bytes of the whole table."""
+        return 4 * self.num_rows * self.embedding_dim
+
+    def flush(self):
+        """Writes the rows in memory, and what the optimizer keeps for them."""
+        if self.pager is not None:
+            self.pager.flush(self._values_of_slots)
+
+    def snapshot(self, folder):
+        """Flushes, and copies the files to a new folder, whole or not at all.
+
+        Args:
+            folder: path that does not exist.
+        """
+        self._built_pager().flush(self._values_of_slots)
+        self.pager.snapshot(folder)
+
+    def restore(self, folder):
+        """Puts a snapshot in the place of the table.
+
+        Args:
+            folder: path that was given to `snapshot`.
+        """
+        self._built_pager().restore(folder)
+
+    def row_chunks(self, start=0, stop=None, slot=None):
+        """Reads rows as they are now, in order.
+
+        Args:
+            start: int. First row. Defaults to `0`.
+            stop: int. Row before which to end; the end of the table if not given.
+                Defaults to `None`.
+            slot: string. Read what the optimizer keeps under this name, one of
+                `pager.slot_names`, instead of the rows. Defaults to `None`.
+
+        Yields:
+            Float32 arrays `(n, D)`, or `(n,)` for one number a row.
+        """
+        pager = self._built_pager()
+        stop = self.num_rows if stop is None else min(stop, self.num_rows)
+        for first in range(start, stop, _CHUNK):
+            rows = np.arange(first, min(first + _CHUNK, stop))
+            values = pager.scan(rows, slot)
+            slots = pager.slots_of(rows)
+            hot = np.flatnonzero(slots >= 0)
+            variable = self.embeddings if slot is None else pager.attached.get(slot)
+            if len(hot) and variable is not None:
+                values[hot] = _gather(variable, slots[hot]).numpy()
+            yield values
+
+    def materialize(self, slot=None):
+        """The whole table as one array.
+
+        Args:
+            slot: as for `row_chunks`. Defaults to `None`.
+
+        Returns:
+            Float32 array `(num_rows, D)`, or `(num_rows,)`.
+        """
+        return np.concatenate(list(self.row_chunks(slot=slot)))
+
+    def save_own_variables(self, store):
+        """Flushes, and stores the rows that were trained."""
+        if self.export_size_bytes > self.max_saved_bytes:
+            raise ValueError(
+                f"The table of layer '{self.name}' has {self.export_size_bytes} bytes, "
+                "more than `max_saved_bytes`. Use `snapshot(folder)`, and "
+                "`restore(folder)` in a layer that was made anew, or allow more. "
+                f"Received: max_saved_bytes={self.max_saved_bytes}"
+            )
+        pager = self._built_pager()
+        self.flush()
+        rows = pager.stored_rows()
+        header = {
+            "num_rows": self.num_rows,
+            "embedding_dim": self.embedding_dim,
+            "initial": pager.initial,
+            "state": pager.state,
+            "slots": {name: pager.stored_slot(name) for name in pager.slot_names},
+        }
+        store["header"] = np.frombuffer(json.dumps(header).encode(), "uint8")
+        store["rows"] = rows
+        store["values"] = pager.scan(rows)
+        for name in header["slots"]:
+            store[f"slot_{name}"] = pager.scan(rows, name)
+
+    def load_own_variables(self, store):
+        """Puts the stored rows in the place of the files in `folder`."""
+        pager = self._built_pager()
+        header = json.loads(np.asarray(store["header"]).tobytes())
+        here = {
+            "num_rows": self.num_rows,
+            "embedding_dim": self.embedding_dim,
+            "initial": {**pager.initial, "seed": header["initial"]["seed"]},
+        }
+        there = {key: header[key] for key in here}
+        if there != here:
+            raise ValueError(
+                f"Layer '{self.name}' cannot load another table. Received: {there}; "
+                f"the layer has {here}"
+            )
+        # Rows that were never trained follow from the seed.
+        pager.initial = here["initial"]
+        self.embeddings_initializer = _with_seed(
+            self.embeddings_initializer, here["initial"]["seed"]
+        )
+        slots = {
+            name: (slot, store[f"slot_{name}"])
+            for name, slot in header["slots"].items()
+        }
+        rows = np.asarray(store["rows"])
+        pager.replace(rows, store["values"], slots, header["state"])
+
+    # === A step ===
+
+    def _bring(self, rows):
+        """Brings rows into memory and gathers them."""
+        import tensorflow as tf
+
+        self._check_once()
+        # Graphs keep such functions for ever, which must not keep the files open.
+        pager = weakref.ref(self.pager)
+        variables = self.pager.attached
+        names = tuple(variables)
+        moved = [self.embeddings, *variables.values()]
+
+        def plan(rows):
+            return pager().plan(rows, names)
+
+        def store(rows, values, *slots):
+            pager().store(rows, values, slots, names)
+            return np.int32(0)
+
+        types = [tf.int32, tf.int32, tf.int64, tf.int32] + [tf.float32] * len(moved)
+        planned = tf.numpy_function(plan, [rows], types)
+        slots, leaving, leaving_rows, filled, *values = planned
+        for tensor in (slots, leaving, leaving_rows, filled):
+            tensor.set_shape([None])
+        for tensor, variable in zip(values, moved):
+            tensor.set_shape([None, *variable.shape[1:]])
+        old = [_gather(variable, leaving) for variable in moved]  # (e, …)
+        stored = tf.numpy_function(store, [leaving_rows, *old], tf.int32)
+        with tf.control_dependencies([stored]):
+            updates = [
+                tf.raw_ops.ResourceScatterUpdate(
+                    resource=variable.value.handle, indices=filled, updates=new
+                )
+                for variable, new in zip(moved, values)
+            ]
+        with tf.control_dependencies([u for u in updates if u is not None]):
+            slots = tf.identity(slots)
+        return tf.nn.embedding_lookup(self.embeddings.value, slots)  # (n, D)
+
+    def _peek(self, rows):
+        """Gathers rows from memory and from the files."""
+        import tensorflow as tf
+
+        pager = weakref.ref(self.pager)
+
+        def lookup(rows):
+            return pager().lookup(rows)
+
+        types = [tf.int32, tf.int32, tf.float32]
+        slots, positions, cold = tf.numpy_function(lookup, [rows], types)
+        slots.set_shape([None])
+        positions.set_shape([None])
+        cold.set_shape([None, self.embedding_dim])
+        hot = tf.nn.embedding_lookup(self.embeddings.value, slots)  # (n, D)
+        return tf.tensor_scatter_nd_update(hot, positions[:, None], cold)
+
+    def _values_of_slots(self, slots):
+        variables = [self.embeddings, *self.pager.attached.values()]
+        values, *others = [_gather(v, slots).numpy() for v in variables]
+        return values, others
+
+    def _built_pager(self):
+        if self.pager is None:
+            raise ValueError(
+                f"Layer '{self.name}' must be built before its rows are read or stored."
+            )
+        return self.pager
+
+    def _check_once(self):
+        import tensorflow as tf
+
+        if tf.executing_eagerly():
+            return
+        graph = tf.compat.v1.get_default_graph()
+        if graph in self._traced:
+            raise ValueError(
+                f"Layer '{self.name}' was called twice in a training step: the second "
+                "call could move rows that the first one trains. Concatenate the rows."
+            )
+        self._traced.add(graph)
+
+    def _check_replicas(self):
+        import tensorflow as tf
+
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:
+            raise ValueError(
+                f"Layer '{self.name}': a TwoLevelTable is trained by one replica; use "
+                "FeatureEmbedding with `num_shards` under a strategy. Received: "
+                f"{replicas} replicas"
+            )
+
+    def _check_arguments(self):
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "TwoLevelTable needs Keras's TensorFlow backend. Received: "
+                f"{keras.backend.backend()}; use FeatureEmbedding there"
+            )
+        for argument in ("num_rows", "embedding_dim", "hot_rows", "max_saved_bytes"):
+            value = getattr(self, argument)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{argument}` must be a positive integer. Received: "
+                    f"{argument}={value!r}"
+                )
+        if self.hot_rows > self.num_rows:
+            raise ValueError(
+                "`hot_rows` must not be more than `num_rows`. Received: "
+                f"hot_rows={self.hot_rows}, num_rows={self.num_rows}"
+            )
+        self._initial()
+
+    def _initial(self):
+        """What the initializer does, in the pager's terms."""
+        initializer = self.embeddings_initializer
+        kinds = keras.initializers
+        seed = getattr(initializer, "seed", 0)
+        constant = {kinds.Zeros: 0.0, kinds.Ones: 1.0}
+        if type(initializer) in constant:
+            return _terms("constant", constant[type(initializer)], 0.0, 0)
+        if isinstance(initializer, kinds.Constant):
+            if np.ndim(initializer.value) == 0:
+                return _terms("constant", initializer.value, 0.0, 0)
+        elif not isinstance(seed, int):
+            raise ValueError(
+                "`embeddings_initializer` must have an integer seed. Received: "
+                f"seed={seed!r}"
+            )
+        elif isinstance(initializer, kinds.RandomUniform):
+            low, high = initializer.minval, initializer.maxval
+            return _terms("uniform", (low + high) / 2, (high - low) / 2, seed)
+        elif isinstance(initializer, kinds.RandomNormal):
+            return _terms("normal", initializer.mean, initializer.stddev, seed)
+        elif isinstance(initializer, kinds.TruncatedNormal):
+            mean, scale = initializer.mean, initializer.stddev
+            return _terms("truncated_normal", mean, scale, seed)
+        elif isinstance(initializer, kinds.VarianceScaling):
+            fans = {"fan_in": self.num_rows, "fan_out": self.embedding_dim}
+            fans["fan_avg"] = sum(fans.values()) / 2
+            variance = initializer.scale / max(1.0, fans[initializer.mode])
+            if initializer.distribution == "uniform":
+                return _terms("uniform", 0.0, math.sqrt(3 * variance), seed)
+            if initializer.distribution == "untruncated_normal":
+                return _terms("normal", 0.0, math.sqrt(variance), seed)
+            # The standard deviation of a normal that is cut at two.
+            scale = math.sqrt(variance) / 0.87962566103423978
+            return _terms("truncated_normal", 0.0, scale, seed)
+        raise ValueError(
+            "`embeddings_initializer` must give each row values of its own: a scalar "
+            "constant, uniform, normal, truncated normal or variance scaling. "
+            f"Received: embeddings_initializer={initializer!r}"
+        )
+
+
+def _terms(distribution, mean, scale, seed):
+    return {
+        "distribution": distribution,
+        "mean": float(mean),
+        "scale": float(scale),
+        "seed": seed,
+    }
+
+
+def _seeded(initializer, folder):
+    """An initializer whose configuration holds its seed, that of the files if any."""
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    if config.get("seed", 0) is not None:
+        return initializer
+    seed = RowPager.seed_of(folder)
+    return _with_seed(initializer, initializer.seed if seed is None else seed)
+
+
+def _with_seed(initializer, seed):
+    config = initializer.get_config()
+    if "seed" not in config:
+        return initializer
+    return type(initializer).from_config({**config, "seed": seed})
+
+
+def _gather(variable, rows):
+    """Rows of a variable, without reading the whole of it."""
+    import tensorflow as tf
+
+    return tf.raw_ops.ResourceGather(
+        resource=variable.value.handle, indices=rows, dtype=tf.float32
+    )
