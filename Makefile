@@ -5,7 +5,7 @@ DATA ?= synthetic
 DATA_DIR ?=
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-floor lint
+.PHONY: install quickstart test test-floor test-backends lint benchmark
 
 install: $(VENV)/.installed
 
@@ -37,3 +37,20 @@ $(VENV)-floor/.installed: setup.cfg setup.py
 	$(VENV)-floor/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)-floor/bin/python -m pip install --quiet --editable '.[io,test]'
 	touch $@
+
+# The same tables and optimizers on JAX and PyTorch, in an environment without TensorFlow.
+test-backends: install $(VENV)-backends/.installed
+	$(BIN)/python -m pytest -m backends
+
+$(VENV)-backends/.installed: setup.cfg setup.py
+	$(PYTHON) -m venv $(VENV)-backends
+	$(VENV)-backends/bin/python -m pip install --quiet torch==2.13.0
+	$(VENV)-backends/bin/python -m pip install --quiet jax 'keras>=3.14.1' \
+		absl-py matplotlib pyarrow tqdm
+	$(VENV)-backends/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# Beside other libraries, each in an environment of its own; an interrupted run goes on.
+benchmark: install
+	$(BIN)/python benchmarks/peers/build_venvs.py
+	$(BIN)/python -m benchmarks.embeddings

@@ -183,7 +183,13 @@ def test_dtype_policies(name, case):
         layer = cls(**case.arguments)
         harness.build(layer, case.inputs(3))
         layer.set_weights(reference.get_weights())
-        stored = {"float32", "int32", "int64", "uint32", case.arguments.get("storage_dtype")}
+        stored = {
+            "float32",
+            "int32",
+            "int64",
+            "uint32",
+            case.arguments.get("storage_dtype"),
+        }
         for weight in layer.weights:
             assert weight.dtype in stored, weight.path
         outputs = harness.call(layer, values)

@@ -1,4 +1,4 @@
-"""keras_recs: its builders over a schema, compiled with Adagrad, in `model.fit`."""
+"""keras_recs: its builders over a schema, compiled with RowwiseAdagrad, in `model.fit`."""
 
 import os
 
@@ -34,8 +34,6 @@ def make_schema(spec):
 
 def build(spec, schema):
     """Builds and compiles the model of a spec."""
-    import keras
-
     if spec.model == "dlrm":
         model = keras_recs.models.dlrm(
             schema, spec.dim, bottom_units=spec.mlp, top_units=spec.mlp
@@ -47,7 +45,7 @@ def build(spec, schema):
             schema, spec.dim, num_cross_layers=CROSS_LAYERS, hidden_units=spec.mlp
         )
     model.compile(
-        keras.optimizers.Adagrad(
+        keras_recs.optimizers.RowwiseAdagrad(
             LEARNING_RATE, initial_accumulator_value=INITIAL_ACCUMULATOR
         ),
         "binary_crossentropy",

@@ -30,9 +30,6 @@ def write_table(model, schema, table, path, layer="embedding", progress=True):
     Raises:
         ValueError: for an unknown layer or table, or a schema whose table has another
             size than the layer's.
-
-    Example:
-    >>> # keras_recs.export.write_table(model, schema, "item_id", "item_id.parquet")
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

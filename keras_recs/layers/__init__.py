@@ -2,11 +2,13 @@
 
 from keras_recs.layers.embedding.batch_l2 import BatchL2
 from keras_recs.layers.embedding.compositional import Compositional
+from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
 from keras_recs.layers.embedding.feature_embedding import FeatureEmbedding
 from keras_recs.layers.embedding.multi_hash import MultiHash
 from keras_recs.layers.embedding.numeric_embedding import NumericEmbedding
 from keras_recs.layers.embedding.quotient_remainder import QuotientRemainder
 from keras_recs.layers.embedding.table_config import TableConfig
+from keras_recs.layers.embedding.two_level_table import TwoLevelTable
 from keras_recs.layers.interaction.dot_interaction import DotInteraction
 from keras_recs.layers.interaction.fm_interaction import FMInteraction
 from keras_recs.layers.interaction.linear_term import LinearTerm
@@ -18,6 +20,7 @@ __all__ = [
     "BatchL2",
     "Compositional",
     "DotInteraction",
+    "DynamicVocabulary",
     "FMInteraction",
     "FeatureEmbedding",
     "LinearTerm",
@@ -26,4 +29,5 @@ __all__ = [
     "PredictionHeads",
     "QuotientRemainder",
     "TableConfig",
+    "TwoLevelTable",
 ]

@@ -35,11 +35,6 @@ def initialize_table(
         ValueError: for a file that is not there or has other columns, another
             dimension, a key twice, a value that is not finite, or missing keys with
             `missing="error"`. Nothing is set then.
-
-    Example:
-    >>> # found = keras_recs.training.initialize_table(
-    ... #     deepfm, schema, "item_id", (fm, schema)
-    ... # )
     """
     from keras_recs.layers.embedding.find_table import find_table
     from keras_recs.preprocessing.table_keys import first_row, table_keys

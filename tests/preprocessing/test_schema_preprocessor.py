@@ -257,8 +257,8 @@ def test_a_vocabulary_that_changed_since_the_fit_is_an_error(click_schema):
     path = Path(click_schema.vocabularies["user"].path)
     lines = path.read_text().splitlines()
     path.write_text("\n".join(reversed(lines)) + "\n")
-    with pytest.raises(ValueError, match="user.*is not the one that the schema"):
+    with pytest.raises(ValueError, match=r"user.*is not the one that the schema"):
         SchemaPreprocessor(click_schema)
     path.unlink()
-    with pytest.raises(ValueError, match="user.*is missing"):
+    with pytest.raises(ValueError, match=r"user.*is missing"):
         SchemaPreprocessor(click_schema)

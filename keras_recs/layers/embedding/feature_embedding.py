@@ -348,7 +348,7 @@ class FeatureEmbedding(keras.layers.Layer):
                 table.num_rows,
                 table.embedding_dim,
                 hot_rows=table.hot_rows,
-                path=table.path,
+                folder=table.path,
                 embeddings_initializer=initializers[0],
                 dtype=self.dtype_policy,
                 name=name,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-_HEADER, _ROWS, _WRITTEN = "header.json", "rows.float32", "written.uint8"
+_HEADER, _ROWS, _WRITTEN = "header.json", "rows.float32", "written.bits"
 _CHUNK = 65_536  # rows that are moved at once outside of training
 _MOST = 255  # of a frequency
 _SAMPLE = 8  # slots that are looked at for each one to evict
@@ -246,7 +246,7 @@ class RowPager:
         if name is None:
             if self._files is None:
                 return self._initial_rows(rows)
-            written = self._files.written[rows] != 0
+            written = self._files.are_written(rows)
             if written.all():
                 values = self._files.rows[rows]
             else:
@@ -315,9 +315,13 @@ class RowPager:
         self._open()
         if self._files is None:
             return np.zeros(0, "int64")
+        bits = self._files.written
         parts = [
-            start + np.flatnonzero(self._files.written[start : start + 2**24])
-            for start in range(0, self.num_rows, 2**24)
+            8 * start
+            + np.flatnonzero(
+                np.unpackbits(bits[start : start + 2**21], bitorder="little")
+            )
+            for start in range(0, len(bits), 2**21)
         ]
         return np.concatenate(parts).astype("int64")
 
@@ -602,7 +606,7 @@ class _Files:
         self._num_rows = num_rows
         self._maps = {}
         self.rows = self._map(_ROWS, "<f4", (num_rows, self._dim))
-        self.written = self._map(_WRITTEN, "u1", (num_rows,))
+        self.written = self._map(_WRITTEN, "u1", (-(-num_rows // 8),))
         self.slots = {
             name: self._map(_slot_file(name), "<u4", (num_rows, *slot["width"]))
             for name, slot in self.header["slots"].items()
@@ -614,7 +618,7 @@ class _Files:
         """Makes the files of a table of which no row was trained, the header last."""
         size = 4 * table["num_rows"] * table["embedding_dim"]
         _make_sparse(folder / _ROWS, size)
-        _make_sparse(folder / _WRITTEN, table["num_rows"])
+        _make_sparse(folder / _WRITTEN, -(-table["num_rows"] // 8))
         for name, slot in slots.items():
             width = int(np.prod(slot["width"]))
             _make_sparse(folder / _slot_file(name), 4 * table["num_rows"] * width)
@@ -636,11 +640,15 @@ class _Files:
         _write_header(self.folder, self.header)
         self.slots[name] = self._map(file.name, "<u4", (self._num_rows, *slot["width"]))
 
+    def are_written(self, rows):
+        """Whether rows were ever written."""
+        return self.written[rows >> 3] & _bit(rows) != 0
+
     def write_rows(self, rows, values):
         """Writes rows."""
         self._check_room(len(rows) * 4 * self._dim)
         self.rows[rows] = values
-        self.written[rows] = 1
+        np.bitwise_or.at(self.written, rows >> 3, _bit(rows))
 
     def read_slot(self, name, rows):
         """Values of a slot."""
@@ -721,6 +729,10 @@ class _Files:
 def _advise(mapped, advice):
     if hasattr(mmap, advice):  # not on every system
         mapped.madvise(getattr(mmap, advice))
+
+
+def _bit(rows):
+    return np.left_shift(1, rows & 7).astype("uint8")
 
 
 def _slot_file(name):

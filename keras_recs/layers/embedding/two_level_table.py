@@ -22,7 +22,8 @@ class TwoLevelTable(keras.layers.Layer):
     `hot_rows` rows. A training step brings the rows of its batch into the variable, and
     those that make room for them go back to the files with what the optimizer keeps for
     them. The result is that of training the whole table in memory. Inference reads the
-    rows where they are and moves none.
+    rows where they are and moves none. Use an optimizer of `keras_recs.optimizers`, or
+    SGD without momentum: what others keep would stay behind when a row leaves.
 
     Rows start with values that follow from their number and the initializer's seed, and
     take disk space only when they were trained. One process trains a table, on one
@@ -321,7 +322,7 @@ class TwoLevelTable(keras.layers.Layer):
         with tf.control_dependencies([stored]):
             updates = [
                 tf.raw_ops.ResourceScatterUpdate(
-                    resource=variable.value.handle, indices=filled, updates=new
+                    resource=_handle(variable), indices=filled, updates=new
                 )
                 for variable, new in zip(moved, values)
             ]
@@ -474,5 +475,10 @@ def _gather(variable, rows):
     import tensorflow as tf
 
     return tf.raw_ops.ResourceGather(
-        resource=variable.value.handle, indices=rows, dtype=tf.float32
+        resource=_handle(variable), indices=rows, dtype=tf.float32
     )
+
+
+def _handle(variable):
+    # Under mixed precision `value` would be a copy of the whole in half precision.
+    return variable._value.handle

@@ -191,7 +191,7 @@ def test_the_files_of_a_table(tmp_path):
     assert {path.name: path.stat().st_size for path in folder.iterdir()} == {
         "header.json": (folder / "header.json").stat().st_size,
         "rows.float32": 4 * 2 * 40,
-        "written.uint8": 40,
+        "written.bits": 5,
         "slot_row_sum.float32": 4 * 40,
     }
 
@@ -245,7 +245,7 @@ def test_a_damaged_header(folder, text):
 
 
 @pytest.mark.parametrize(
-    "name", ["rows.float32", "written.uint8", "slot_row_sum.float32", "header.json"]
+    "name", ["rows.float32", "written.bits", "slot_row_sum.float32", "header.json"]
 )
 def test_a_missing_file(folder, name):
     (folder / name).unlink()

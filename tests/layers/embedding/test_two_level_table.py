@@ -106,6 +106,19 @@ def test_training_equals_that_of_a_table_in_memory(name, options, tmp_path):
     np.testing.assert_array_equal(layer.pager.read(everything), layer.materialize())
 
 
+def test_mixed_precision(tmp_path):
+    """Rows and what the optimizer keeps for them stay float32."""
+    keras.config.set_dtype_policy("mixed_float16")
+    layer, model, _, _ = pair(tmp_path / "table")
+    before = layer.materialize()
+    train(model, keras.optimizers.LossScaleOptimizer(RowwiseAdagrad(0.3)))
+    assert layer.pager.evictions > 20
+    assert layer(np.arange(3)).dtype == "float32"
+    assert layer.materialize("accumulator").max() > 0.2
+    changed = np.abs(layer.materialize() - before).max(axis=1) > 0
+    assert set(np.flatnonzero(changed)) == set(np.unique(batches()[0]))
+
+
 def test_the_gradient_is_sparse_and_that_of_the_rows(tmp_path):
     layer = make(tmp_path / "table")
     rows = tf.constant([[40, 3], [40, 7]])
