@@ -1,4 +1,4 @@
-"""keras_recs: its builders over a schema, compiled with RowwiseAdagrad, in `model.fit`."""
+"""keras_recs: its builders over a schema, `RowwiseAdagrad`, in `model.fit`."""
 
 import os
 
@@ -78,7 +78,7 @@ def main() -> None:
     clock.report(
         parameters=model.count_params(),
         versions=versions_of("keras-recs", "keras", "tensorflow", "numpy"),
-        optimizer="keras.optimizers.Adagrad",
+        optimizer="keras_recs.optimizers.RowwiseAdagrad",
     )
 
 
