@@ -253,12 +253,13 @@ def test_a_vocabulary_that_was_left_behind(tmp_path):
         SchemaPreprocessor(schema)
 
 
-def test_a_vocabulary_that_changed_since_the_fit_is_an_error(click_schema):
-    path = Path(click_schema.vocabularies["user"].path)
+def test_a_vocabulary_that_changed_since_the_fit_is_an_error(tmp_path):
+    schema = samples.click_schema(tmp_path)
+    path = Path(schema.vocabularies["user"].path)
     lines = path.read_text().splitlines()
     path.write_text("\n".join(reversed(lines)) + "\n")
     with pytest.raises(ValueError, match=r"user.*is not the one that the schema"):
-        SchemaPreprocessor(click_schema)
+        SchemaPreprocessor(schema)
     path.unlink()
     with pytest.raises(ValueError, match=r"user.*is missing"):
-        SchemaPreprocessor(click_schema)
+        SchemaPreprocessor(schema)
