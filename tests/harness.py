@@ -38,6 +38,9 @@ def embedding_options():
 SMALL_ARGUMENTS = {
     "embedding_dim": 4,
     "hidden_units": (8, 4),
+    "num_cross_layers": 2,
+    "projection_dim": 3,
+    "stacked": True,
     "bottom_units": (6,),
     "top_units": (6,),
     "dropout": 0.25,
@@ -213,6 +216,19 @@ def layer_cases(folder):
 
     return {
         "Bucketize": LayerCase({"boundaries": (-0.5, 0.5), "default": 1.5}, _floats()),
+        "CrossLayer": LayerCase(
+            {
+                "projection_dim": 2,
+                "kernel_initializer": "glorot_normal",
+                "kernel_regularizer": "l2",
+            },
+            lambda batch: {
+                "inputs": [
+                    _floats(5)(batch)["inputs"],
+                    _floats(5)(batch + 7)["inputs"][:batch],
+                ]
+            },
+        ),
         "DotInteraction": LayerCase({}, _floats(4, 3)),
         "FMInteraction": LayerCase({"keep_dim": True}, _floats(4, 3)),
         "FeatureEmbedding": LayerCase(

@@ -122,6 +122,16 @@ def dot_pairs(fields):
     return np.array(pairs)
 
 
+def cross(x0, x, weights, bias):
+    """x₀ ⊙ (W x + b) + x, number by number; `weights[i][j]` is what x_j adds to i."""
+    return np.array(
+        [
+            x0[i] * (sum(weights[i][j] * x[j] for j in range(len(x))) + bias[i]) + x[i]
+            for i in range(len(x0))
+        ]
+    )
+
+
 def pool(vectors, combiner):
     """The vectors that are there, `(n, D)` with n ≥ 0, as one."""
     if len(vectors) == 0:
@@ -255,6 +265,25 @@ def dlrm(model, schema, example):
     pairs = dot_pairs(np.concatenate([dense[None], fields]))
     top = mlp(np.concatenate([dense, pairs]), _mlp(model.get_layer("top")))
     return _answers(schema, _head(model, top))
+
+
+def dcn_v2(model, schema, example):
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    x0 = np.concatenate([fields.reshape(-1), _numbers(schema, example)])
+    crossed, number = x0, 0
+    names = [layer.name for layer in model.layers]
+    while f"cross_{number}" in names:
+        layer = model.get_layer(f"cross_{number}")
+        kernel, bias = _dense(layer.dense)
+        if layer.down is not None:
+            kernel = np.asarray(layer.down.kernel, "float64") @ kernel
+        crossed, number = cross(x0, crossed, kernel.T, bias), number + 1
+    heads = model.get_layer("heads").dense.kernel.shape[0]
+    layers = _mlp(model.get_layer("deep"))
+    if heads == len(layers[-1][1]):  # stacked: the head reads the tower alone
+        return _answers(schema, _head(model, mlp(crossed, layers)))
+    deep = mlp(x0, layers)
+    return _answers(schema, _head(model, np.concatenate([crossed, deep])))
 
 
 # === Metrics ===

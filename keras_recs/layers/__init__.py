@@ -9,6 +9,7 @@ from keras_recs.layers.embedding.numeric_embedding import NumericEmbedding
 from keras_recs.layers.embedding.quotient_remainder import QuotientRemainder
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.embedding.two_level_table import TwoLevelTable
+from keras_recs.layers.interaction.cross_layer import CrossLayer
 from keras_recs.layers.interaction.dot_interaction import DotInteraction
 from keras_recs.layers.interaction.fm_interaction import FMInteraction
 from keras_recs.layers.interaction.linear_term import LinearTerm
@@ -19,6 +20,7 @@ __all__ = [
     "MLP",
     "BatchL2",
     "Compositional",
+    "CrossLayer",
     "DotInteraction",
     "DynamicVocabulary",
     "FMInteraction",

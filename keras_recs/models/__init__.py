@@ -1,6 +1,7 @@
 """Builders of functional Keras models from a schema."""
 
 from keras_recs.models.build_inputs import build_inputs
+from keras_recs.models.dcn_v2 import dcn_v2
 from keras_recs.models.deepfm import deepfm
 from keras_recs.models.dlrm import dlrm
 from keras_recs.models.embedding_options import EmbeddingOptions
@@ -10,6 +11,7 @@ from keras_recs.models.wide_and_deep import wide_and_deep
 __all__ = [
     "EmbeddingOptions",
     "build_inputs",
+    "dcn_v2",
     "deepfm",
     "dlrm",
     "logistic_regression",

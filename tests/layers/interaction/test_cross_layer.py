@@ -1,0 +1,69 @@
+"""x₀ ⊙ (W x + b) + x, with the bias inside."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_recs.layers import CrossLayer
+from tests import numpy_reference
+
+RNG = np.random.default_rng(0)
+X0 = RNG.normal(size=(4, 5)).astype("float32")
+X = RNG.normal(size=(4, 5)).astype("float32")
+
+
+@pytest.mark.parametrize("projection_dim", [None, 2])
+def test_against_loops(projection_dim):
+    layer = CrossLayer(projection_dim)
+    layer.build([X0.shape, X.shape])
+    layer.set_weights([RNG.normal(size=w.shape) for w in layer.get_weights()])
+    weights = np.asarray(layer.dense.kernel)
+    if projection_dim is not None:
+        weights = np.asarray(layer.down.kernel) @ weights
+    bias = np.asarray(layer.dense.bias)
+    expected = [numpy_reference.cross(x0, x, weights.T, bias) for x0, x in zip(X0, X)]
+    np.testing.assert_allclose(layer([X0, X]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_weights_it_changes_nothing():
+    layer = CrossLayer(kernel_initializer="zeros")
+    np.testing.assert_array_equal(layer([X0, X]), X)
+
+
+def test_the_bias_is_multiplied_by_the_features():
+    """DCN v1 adds it as it is."""
+    layer = CrossLayer(kernel_initializer="zeros")
+    layer.build([X0.shape, X.shape])
+    layer.dense.bias.assign(np.full(5, 2.0))
+    np.testing.assert_allclose(layer([X0, X]), 2 * X0 + X, rtol=1e-6)
+
+
+def test_a_layer_raises_the_degree_by_one():
+    """Of a polynomial of x₀: l layers give x₀^(l+1) for one feature."""
+    layer = CrossLayer(kernel_initializer="ones")
+    x0 = np.array([[2.0]])
+    assert float(layer([x0, x0])[0, 0]) == 2 * 2 + 2
+    x1 = layer([x0, x0])
+    assert float(layer([x0, x1])[0, 0]) == 2 * 6 + 6
+
+
+def test_a_low_rank_takes_fewer_weights():
+    layer = CrossLayer(2)
+    layer.build([(None, 50), (None, 50)])
+    assert layer.count_params() == 2 * 2 * 50 + 50
+    up, down = np.asarray(layer.dense.kernel), np.asarray(layer.down.kernel)
+    assert not np.allclose(up, down.T)
+
+
+@pytest.mark.parametrize("shapes", [[(2, 3)], [(2, 3), (2, 4)], [(2, 3)] * 3])
+def test_shapes(shapes):
+    with pytest.raises(ValueError, match=r"CrossLayer must be the pair \[x0, x\]"):
+        CrossLayer()([keras.KerasTensor(shape) for shape in shapes])
+
+
+@pytest.mark.parametrize("rank", [0, -1, 2.5])
+def test_ranks(rank):
+    with pytest.raises(
+        ValueError, match=r"`projection_dim` must be a positive integer"
+    ):
+        CrossLayer(rank)
