@@ -1,8 +1,6 @@
 """The host's side of a table of which only some rows are in memory."""
 
 import contextlib
-import json
-import mmap
 import os
 import shutil
 import uuid
@@ -11,12 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-_HEADER, _ROWS, _WRITTEN = "header.json", "rows.float32", "written.bits"
+from keras_recs.layers.embedding.initial_rows import initial_rows
+from keras_recs.layers.embedding.row_files import (
+    HEADER,
+    RowFiles,
+    copy_table,
+    read_header,
+)
+from keras_recs.layers.embedding.whole_folder import sync_folder, whole_folder
+
 _CHUNK = 65_536  # rows that are moved at once outside of training
 _MOST = 255  # of a frequency
 _SAMPLE = 8  # slots that are looked at for each one to evict
 _HALVING = 40  # lookups a slot after which frequencies are halved
-_ROOM_CHECK = 2**26  # bytes written between two looks at the free disk space
 
 
 class RowPager:
@@ -85,9 +90,9 @@ class RowPager:
     def seed_of(folder):
         """Seed of the table in a folder, `None` where there is none."""
         folder = Path(folder)
-        if not (folder / _HEADER).exists():
+        if not (folder / HEADER).exists():
             return None
-        return _read_header(folder)["initial"]["seed"]
+        return read_header(folder)["initial"]["seed"]
 
     # === Slots of the optimizer ===
 
@@ -245,14 +250,14 @@ class RowPager:
         self._open()
         if name is None:
             if self._files is None:
-                return self._initial_rows(rows)
+                return self.initial_rows(rows)
             written = self._files.are_written(rows)
             if written.all():
                 values = self._files.rows[rows]
             else:
                 values = np.empty((len(rows), self.embedding_dim), "float32")
                 values[written] = self._files.rows[rows[written]]
-                values[~written] = self._initial_rows(rows[~written])
+                values[~written] = self.initial_rows(rows[~written])
             self.bytes_read += 4 * self.embedding_dim * np.count_nonzero(written)
             return values
         if self._files is None or name not in self._files.slots:
@@ -261,6 +266,10 @@ class RowPager:
         values = self._files.read_slot(name, rows)
         self.bytes_read += values.nbytes
         return values
+
+    def initial_rows(self, rows):
+        """What rows start with, float32 `(n, D)`."""
+        return initial_rows(self.initial, rows, self.embedding_dim)
 
     def scan(self, rows, name=None):
         """As `read`, for rows that lie one after the other in the files."""
@@ -347,8 +356,8 @@ class RowPager:
             return
         described = {name: slot for name, (slot, _) in slots.items()}
         with self._replaced() as folder:
-            _Files.create(folder, self._table(), described)
-            files = _Files(folder, self._table(), writing=True)
+            RowFiles.create(folder, self._table(), described)
+            files = RowFiles(folder, self._table(), writing=True)
             for start in range(0, len(rows), _CHUNK):
                 part = slice(start, start + _CHUNK)
                 numbers = np.asarray(rows[part], "int64")
@@ -373,15 +382,15 @@ class RowPager:
             raise ValueError(
                 f"The table '{self.folder}' must be flushed before a snapshot."
             )
-        with _whole(folder) as new:
-            _copy_table(Path(self.folder), new, self._table())
+        with whole_folder(folder) as new:
+            copy_table(Path(self.folder), new, self._table())
 
     def restore(self, folder):
         """Puts a snapshot in the place of the files; all rows leave memory."""
-        if _Files(folder, self._table(), writing=False).training:
+        if RowFiles(folder, self._table(), writing=False).training:
             raise ValueError(f"'{folder}' is no snapshot: it was never flushed.")
         with self._replaced() as new:
-            _copy_table(Path(folder), new, self._table())
+            copy_table(Path(folder), new, self._table())
 
     def close(self):
         """Ends the use of the files; what was not flushed is lost."""
@@ -410,9 +419,9 @@ class RowPager:
         if writing:
             self._take_lock()
             if not exists:
-                with _whole(folder) as new:
-                    _Files.create(new, self._table(), {})
-        files = _Files(folder, self._table(), writing)
+                with whole_folder(folder) as new:
+                    RowFiles.create(new, self._table(), {})
+        files = RowFiles(folder, self._table(), writing)
         if files.training:
             raise ValueError(
                 f"The table '{self.folder}' is being trained elsewhere, or was and not "
@@ -431,7 +440,7 @@ class RowPager:
                 self._files.add_slot(name, slot)
             elif there != slot:
                 raise ValueError(
-                    f"'{Path(self.folder) / _HEADER}' keeps the optimizer's '{name}' "
+                    f"'{Path(self.folder) / HEADER}' keeps the optimizer's '{name}' "
                     f"with {there}, but it was attached with {slot}. Train with that "
                     "optimizer, or begin a new table."
                 )
@@ -466,13 +475,13 @@ class RowPager:
         """A folder to fill that takes the place of `self.folder`."""
         self._take_lock()
         path = Path(self.folder)
-        if path.exists() and any(path.iterdir()) and not (path / _HEADER).exists():
+        if path.exists() and any(path.iterdir()) and not (path / HEADER).exists():
             raise ValueError(
                 f"`folder` '{path}' holds other files than a table, which would be "
                 "lost."
             )
         new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex}")
-        with _whole(new) as part:
+        with whole_folder(new) as part:
             yield part
         self._close()
         if path.exists():
@@ -482,14 +491,14 @@ class RowPager:
             shutil.rmtree(old)
         else:
             os.rename(new, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         self._forget()
 
     def _is_on_disk(self, state):
         folder = Path(self.folder)
-        if not (folder / _HEADER).exists():
+        if not (folder / HEADER).exists():
             return state == ""
-        header = _read_header(folder)
+        header = read_header(folder)
         return header["state"] == state and header["initial"] == self.initial
 
     def _close(self):
@@ -558,293 +567,3 @@ class RowPager:
             self._lookups = 0
             self._halvings += 1
             self._frequency >>= 1
-
-    # === What rows start with ===
-
-    def _initial_rows(self, rows):
-        mean = np.float32(self.initial["mean"])
-        scale = np.float32(self.initial["scale"])
-        kind = self.initial["distribution"]
-        if kind == "constant":
-            return np.full((len(rows), self.embedding_dim), mean)
-        seed = np.array(_mixed(np.array([self.initial["seed"]], "uint64"))[0])
-        element = np.asarray(rows).astype("uint64")[:, None] * np.uint64(
-            self.embedding_dim
-        ) + np.arange(self.embedding_dim, dtype="uint64")  # (n, D)
-        bits = _mixed(element ^ seed)
-        if kind == "uniform":
-            unit = (bits >> np.uint64(40)).astype("float32") * np.float32(2**-23)
-            return mean + scale * (unit - np.float32(1))
-        values = _normal(bits)
-        while kind == "truncated_normal":
-            far = np.abs(values) > 2
-            if not far.any():
-                break
-            bits[far] = _mixed(bits[far])
-            values[far] = _normal(bits[far])
-        return mean + scale * values
-
-
-class _Files:
-    """The mapped files of a table, as its header describes them.
-
-    A slot is stored as its bits XOR those of its initial value, so that the zeros of a
-    sparse file are the initial value.
-    """
-
-    def __init__(self, folder, table, writing):
-        self.folder = Path(folder)
-        self.writing = writing
-        self.header = _read_header(self.folder)
-        for key, value in table.items():
-            if self.header.get(key) != value:
-                raise ValueError(
-                    f"'{self.folder / _HEADER}' is of another table: {key}="
-                    f"{self.header.get(key)!r} there, {key}={value!r} here."
-                )
-        num_rows, self._dim = table["num_rows"], table["embedding_dim"]
-        self._num_rows = num_rows
-        self._maps = {}
-        self.rows = self._map(_ROWS, "<f4", (num_rows, self._dim))
-        self.written = self._map(_WRITTEN, "u1", (-(-num_rows // 8),))
-        self.slots = {
-            name: self._map(_slot_file(name), "<u4", (num_rows, *slot["width"]))
-            for name, slot in self.header["slots"].items()
-        }
-        self._unchecked = _ROOM_CHECK
-
-    @staticmethod
-    def create(folder, table, slots):
-        """Makes the files of a table of which no row was trained, the header last."""
-        size = 4 * table["num_rows"] * table["embedding_dim"]
-        _make_sparse(folder / _ROWS, size)
-        _make_sparse(folder / _WRITTEN, -(-table["num_rows"] // 8))
-        for name, slot in slots.items():
-            width = int(np.prod(slot["width"]))
-            _make_sparse(folder / _slot_file(name), 4 * table["num_rows"] * width)
-        _write_header(folder, {**table, "slots": slots, "state": ""})
-
-    @property
-    def training(self):
-        """Whether rows may be in memory that are newer than the files."""
-        return self.header["state"] is None
-
-    def add_slot(self, name, slot):
-        """Makes a slot that has its initial value for every row."""
-        width = int(np.prod(slot["width"]))
-        file = self.folder / _slot_file(name)
-        part = file.with_name(f"{file.name}.new")
-        _make_sparse(part, 4 * self._num_rows * width)
-        os.replace(part, file)
-        self.header["slots"][name] = slot
-        _write_header(self.folder, self.header)
-        self.slots[name] = self._map(file.name, "<u4", (self._num_rows, *slot["width"]))
-
-    def are_written(self, rows):
-        """Whether rows were ever written."""
-        return self.written[rows >> 3] & _bit(rows) != 0
-
-    def write_rows(self, rows, values):
-        """Writes rows."""
-        self._check_room(len(rows) * 4 * self._dim)
-        self.rows[rows] = values
-        np.bitwise_or.at(self.written, rows >> 3, _bit(rows))
-
-    def read_slot(self, name, rows):
-        """Values of a slot."""
-        bits = self.slots[name][rows]
-        bits ^= self._initial_bits(name)
-        return bits.view("float32")
-
-    def write_slot(self, name, rows, values):
-        """Writes values of a slot."""
-        values = np.ascontiguousarray(values, "float32")
-        self._check_room(values.nbytes)
-        self.slots[name][rows] = values.view("uint32") ^ self._initial_bits(name)
-
-    def sync(self):
-        """Waits until all is on the disk."""
-        for mapped in self._maps.values():
-            mapped.flush()
-
-    @contextlib.contextmanager
-    def scanned(self):
-        """While rows are read one after the other, the system reads ahead."""
-        for mapped in self._maps.values():
-            _advise(mapped, "MADV_NORMAL")
-        try:
-            yield
-        finally:
-            for name, mapped in self._maps.items():
-                _advise(mapped, "MADV_NORMAL" if name == _WRITTEN else "MADV_RANDOM")
-
-    def commit(self, state):
-        """Names the state of the files; `None` while rows are newer in memory."""
-        self.header["state"] = state
-        _write_header(self.folder, self.header)
-
-    def _initial_bits(self, name):
-        initial = self.header["slots"][name]["initial"]
-        return np.float32(initial).view("uint32")
-
-    def _check_room(self, size):
-        # A full disk would end the process where a page of a mapped file is written.
-        self._unchecked += size
-        if self._unchecked < _ROOM_CHECK:
-            return
-        self._unchecked = 0
-        free = shutil.disk_usage(self.folder).free
-        if free < 2 * _ROOM_CHECK:
-            raise ValueError(
-                f"The disk of the table '{self.folder}' is full. Received: {free} "
-                "bytes that are free"
-            )
-
-    def _map(self, name, dtype, shape):
-        file = self.folder / name
-        expected = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if not file.exists():
-            raise FileNotFoundError(
-                f"'{file}' is missing, which '{self.folder / _HEADER}' describes. Use "
-                "`restore(folder)` or remove the folder."
-            )
-        size = file.stat().st_size
-        if size != expected:
-            raise ValueError(
-                f"'{file}' must have {expected} bytes, as '{self.folder / _HEADER}' "
-                f"describes it. Received: {size} bytes"
-            )
-        access = mmap.ACCESS_WRITE if self.writing else mmap.ACCESS_READ
-        handle = os.open(file, os.O_RDWR if self.writing else os.O_RDONLY)
-        try:
-            mapped = mmap.mmap(handle, size, access=access)
-        finally:
-            os.close(handle)
-        self._maps[name] = mapped
-        if name != _WRITTEN:
-            _advise(mapped, "MADV_RANDOM")
-        return np.frombuffer(mapped, dtype).reshape(shape)
-
-
-def _advise(mapped, advice):
-    if hasattr(mmap, advice):  # not on every system
-        mapped.madvise(getattr(mmap, advice))
-
-
-def _bit(rows):
-    return np.left_shift(1, rows & 7).astype("uint8")
-
-
-def _slot_file(name):
-    return f"slot_{name}.float32"
-
-
-def _read_header(folder):
-    file = folder / _HEADER
-    if not file.exists():
-        raise FileNotFoundError(f"'{folder}' is no table: '{file}' is missing.")
-    try:
-        header = json.loads(file.read_text("utf-8"))
-    except ValueError:
-        header = None
-    if not isinstance(header, dict) or not (
-        {"slots", "state", "initial"} <= set(header)
-    ):
-        raise ValueError(f"'{file}' is damaged. Use `restore(folder)`.")
-    return header
-
-
-def _write_header(folder, header):
-    part = folder / f"{_HEADER}.new"
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump(header, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, folder / _HEADER)
-
-
-def _make_sparse(file, size):
-    with open(file, "wb") as stream:
-        stream.truncate(size)
-
-
-@contextlib.contextmanager
-def _whole(folder):
-    """A folder to fill that takes its name when the block ends without an error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f"{folder.name}.part-{uuid.uuid4().hex}")
-    part.mkdir()
-    try:
-        yield part
-        for file in part.iterdir():
-            handle = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        _sync_folder(part)
-        os.rename(part, folder)
-        _sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def _sync_folder(folder):
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _copy_table(source, target, table):
-    header = _Files(source, table, writing=False).header
-    names = [_ROWS, _WRITTEN, *map(_slot_file, header["slots"])]
-    for name in names:
-        _copy_sparse(source / name, target / name)
-    shutil.copy(source / _HEADER, target / _HEADER)
-
-
-def _copy_sparse(source, target):
-    """Copies a file; holes, and blocks of zeros, take no space in the copy."""
-    block = 2**22
-    with open(source, "rb") as old, open(target, "wb") as new:
-        size = os.fstat(old.fileno()).st_size
-        new.truncate(size)
-        position = 0
-        while position < size:
-            if hasattr(os, "SEEK_DATA"):
-                try:
-                    position = os.lseek(old.fileno(), position, os.SEEK_DATA)
-                except OSError:  # nothing but a hole is left
-                    break
-                end = os.lseek(old.fileno(), position, os.SEEK_HOLE)
-            else:
-                end = size
-            while position < end:
-                data = os.pread(old.fileno(), min(block, end - position), position)
-                if data.count(0) < len(data):
-                    os.pwrite(new.fileno(), data, position)
-                position += len(data)
-
-
-def _mixed(bits):
-    """The finisher of SplitMix64."""
-    bits = bits * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x9E3779B97F4A7C15)
-    bits ^= bits >> np.uint64(30)
-    bits *= np.uint64(0xBF58476D1CE4E5B9)
-    bits ^= bits >> np.uint64(27)
-    bits *= np.uint64(0x94D049BB133111EB)
-    bits ^= bits >> np.uint64(31)
-    return bits
-
-
-def _normal(bits):
-    """Standard normal numbers by Box and Muller, from 24 and 24 bits."""
-    unit = ((bits >> np.uint64(40)).astype("float32") + np.float32(0.5)) * np.float32(
-        2**-24
-    )
-    angle = (bits & np.uint64(2**24 - 1)).astype("float32")
-    angle *= np.float32(2 * np.pi * 2**-24)
-    return np.sqrt(-2 * np.log(unit)) * np.cos(angle)

@@ -1,13 +1,13 @@
 """An embedding table that is larger than memory."""
 
 import json
-import math
 import os
 import weakref
 
 import keras
 import numpy as np
 
+from keras_recs.layers.embedding.initial_terms import initial_terms, with_seed
 from keras_recs.layers.embedding.row_pager import RowPager
 from keras_recs.register import register
 
@@ -110,7 +110,7 @@ class TwoLevelTable(keras.layers.Layer):
             self.num_rows,
             self.embedding_dim,
             self.hot_rows,
-            self._initial(),
+            self._initial_terms(),
             prefix=self.embeddings.path.replace("/", "_"),
         )
         self.pager = pager
@@ -280,7 +280,7 @@ class TwoLevelTable(keras.layers.Layer):
             )
         # Rows that were never trained follow from the seed.
         pager.initial = here["initial"]
-        self.embeddings_initializer = _with_seed(
+        self.embeddings_initializer = with_seed(
             self.embeddings_initializer, here["initial"]["seed"]
         )
         slots = {
@@ -401,57 +401,12 @@ class TwoLevelTable(keras.layers.Layer):
                 "`hot_rows` must not be more than `num_rows`. Received: "
                 f"hot_rows={self.hot_rows}, num_rows={self.num_rows}"
             )
-        self._initial()
+        self._initial_terms()
 
-    def _initial(self):
-        """What the initializer does, in the pager's terms."""
-        initializer = self.embeddings_initializer
-        kinds = keras.initializers
-        seed = getattr(initializer, "seed", 0)
-        constant = {kinds.Zeros: 0.0, kinds.Ones: 1.0}
-        if type(initializer) in constant:
-            return _terms("constant", constant[type(initializer)], 0.0, 0)
-        if isinstance(initializer, kinds.Constant):
-            if np.ndim(initializer.value) == 0:
-                return _terms("constant", initializer.value, 0.0, 0)
-        elif not isinstance(seed, int):
-            raise ValueError(
-                "`embeddings_initializer` must have an integer seed. Received: "
-                f"seed={seed!r}"
-            )
-        elif isinstance(initializer, kinds.RandomUniform):
-            low, high = initializer.minval, initializer.maxval
-            return _terms("uniform", (low + high) / 2, (high - low) / 2, seed)
-        elif isinstance(initializer, kinds.RandomNormal):
-            return _terms("normal", initializer.mean, initializer.stddev, seed)
-        elif isinstance(initializer, kinds.TruncatedNormal):
-            mean, scale = initializer.mean, initializer.stddev
-            return _terms("truncated_normal", mean, scale, seed)
-        elif isinstance(initializer, kinds.VarianceScaling):
-            fans = {"fan_in": self.num_rows, "fan_out": self.embedding_dim}
-            fans["fan_avg"] = sum(fans.values()) / 2
-            variance = initializer.scale / max(1.0, fans[initializer.mode])
-            if initializer.distribution == "uniform":
-                return _terms("uniform", 0.0, math.sqrt(3 * variance), seed)
-            if initializer.distribution == "untruncated_normal":
-                return _terms("normal", 0.0, math.sqrt(variance), seed)
-            # The standard deviation of a normal that is cut at two.
-            scale = math.sqrt(variance) / 0.87962566103423978
-            return _terms("truncated_normal", 0.0, scale, seed)
-        raise ValueError(
-            "`embeddings_initializer` must give each row values of its own: a scalar "
-            "constant, uniform, normal, truncated normal or variance scaling. "
-            f"Received: embeddings_initializer={initializer!r}"
+    def _initial_terms(self):
+        return initial_terms(
+            self.embeddings_initializer, self.num_rows, self.embedding_dim
         )
-
-
-def _terms(distribution, mean, scale, seed):
-    return {
-        "distribution": distribution,
-        "mean": float(mean),
-        "scale": float(scale),
-        "seed": seed,
-    }
 
 
 def _seeded(initializer, folder):
@@ -460,14 +415,7 @@ def _seeded(initializer, folder):
     if config.get("seed", 0) is not None:
         return initializer
     seed = RowPager.seed_of(folder)
-    return _with_seed(initializer, initializer.seed if seed is None else seed)
-
-
-def _with_seed(initializer, seed):
-    config = initializer.get_config()
-    if "seed" not in config:
-        return initializer
-    return type(initializer).from_config({**config, "seed": seed})
+    return with_seed(initializer, initializer.seed if seed is None else seed)
 
 
 def _gather(variable, rows):
