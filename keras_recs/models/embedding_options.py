@@ -19,9 +19,14 @@ class EmbeddingOptions:
             none.
         compression: dict of table name to `keras_recs.layers.QuotientRemainder`,
             `Compositional` or `MultiHash`. Defaults to none.
-        hot_rows: dict of table name to the rows held in memory, the rest lying in a
-            file of `folder`. Defaults to none.
-        folder: string. Where those files are. Defaults to `None`.
+        hot_rows: dict of table name to the rows held in memory; the rest lie in files
+            (see `keras_recs.layers.TwoLevelTable`, and which optimizers it takes).
+            Defaults to none.
+        folder: string. The files of table `user` are in its folder `user`, and those of
+            the first-order weights that some models have beside the embeddings in
+            `user.linear`. Two models need two folders. Defaults to `None`.
+        max_saved_bytes: int. A model whose table with `hot_rows` is larger is neither
+            saved nor exported. Defaults to `4294967296`.
 
     Raises:
         ValueError: for `hot_rows` without `folder`.
@@ -41,6 +46,7 @@ class EmbeddingOptions:
     compression: dict[str, Any] = dataclasses.field(default_factory=dict)
     hot_rows: dict[str, int] = dataclasses.field(default_factory=dict)
     folder: str | None = None
+    max_saved_bytes: int = 2**32
 
     def __post_init__(self):
         if self.hot_rows and not self.folder:
@@ -59,14 +65,13 @@ class EmbeddingOptions:
         hot_rows = self.hot_rows.get(name)
         arguments = {
             "embedding_dim": self.embedding_dims.get(name, embedding_dim),
-            "dtype": "float32" if hot_rows else self.dtype,
+            "dtype": self.dtype if hot_rows is None else "float32",
             "compression": self.compression.get(name),
         }
-        if hot_rows:
+        if hot_rows is not None:
             arguments["hot_rows"] = hot_rows
-            arguments["path"] = os.path.join(
-                str(self.folder), f"{name}_{arguments['embedding_dim']}.rows"
-            )
+            arguments["folder"] = os.path.join(str(self.folder), name)
+            arguments["max_saved_bytes"] = self.max_saved_bytes
         return arguments
 
     def check(self, tables):

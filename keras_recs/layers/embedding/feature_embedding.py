@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_recs.layers.embedding.batch_l2 import BatchL2
 from keras_recs.layers.embedding.pool import pool
+from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.layers.embedding.stacked_tables import StackedTables
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.embedding.table_plan import plan_tables
@@ -257,13 +258,9 @@ class FeatureEmbedding(keras.layers.Layer):
             ValueError: for a compressed table, an unknown row, a wrong shape or a value
                 that is not finite.
         """
-        rows = self._checked_rows(table, rows)
+        part, places = self._place(table, rows)
         config = self._table[table]
-        if config.compression is not None:
-            raise ValueError(
-                f"Table '{table}' is compressed: its rows share memory and cannot be "
-                "written one by one."
-            )
+        rows = np.asarray(rows)
         values = np.asarray(values, "float32")
         if values.shape != (len(rows), config.embedding_dim):
             raise ValueError(
@@ -276,27 +273,32 @@ class FeatureEmbedding(keras.layers.Layer):
                 f"Table '{table}': `values` must be finite. Received NaN or infinity "
                 f"for rows {bad.tolist()}"
             )
-        (part,) = self._placed[table]
-        self.stacks[part.stack].write_rows(rows + part.start, values)
+        self.stacks[part.stack].write_rows(places, values)
 
     def reset_rows(self, table, rows):
-        """Gives rows of a table fresh initial values."""
-        rows = self._checked_rows(table, rows)
-        (part,) = self._placed[table]
-        values = self.stacks[part.stack].initial_rows(part.index, len(rows))
-        self.write_rows(table, rows, values)
+        """Gives rows of a table fresh initial values.
+
+        A table with `hot_rows` gives them those that they started with, and resets what
+        the optimizer keeps for them.
+
+        Raises:
+            ValueError: for a compressed table or an unknown row.
+        """
+        part, rows = self._place(table, rows)
+        self.stacks[part.stack].reset_rows(rows, part.index)
 
     def variable_rows(self, table, rows):
         """Where rows lie: pairs of a Keras variable and the ints of its rows.
 
-        For what is kept beside a table, such as the slots of an optimizer.
+        For what is kept beside a table, such as the slots of an optimizer. Rows of a
+        table with `hot_rows` that are only in its files lie in no variable and are left
+        out.
+
+        Raises:
+            ValueError: for a compressed table or an unknown row.
         """
-        rows = self._checked_rows(table, rows)
-        (part,) = self._placed[table]
-        rows = rows + part.start
-        shards = self.stacks[part.stack].shards
-        split = [(s, rows[rows % len(shards) == n]) for n, s in enumerate(shards)]
-        return [(shard, mine // len(shards)) for shard, mine in split if len(mine)]
+        part, rows = self._place(table, rows)
+        return self.stacks[part.stack].variable_rows(rows)
 
     def set_row_counts(self, table, counts):
         """Sets how often each row occurs in the data, for `BatchL2(by_count=True)`.
@@ -344,12 +346,16 @@ class FeatureEmbedding(keras.layers.Layer):
                     f"Table '{table.name}' lies partly in a file and cannot be "
                     "regularized as a whole; use `BatchL2`."
                 )
+            initializer = initializers[0]
+            if parts[0].initializer is None:  # one that several tables share
+                initializer = renewed_initializer(initializer, self.tables.index(table))
             return TwoLevelTable(
                 table.num_rows,
                 table.embedding_dim,
                 hot_rows=table.hot_rows,
-                folder=table.path,
-                embeddings_initializer=initializers[0],
+                folder=table.folder,
+                embeddings_initializer=initializer,
+                max_saved_bytes=table.max_saved_bytes,
                 dtype=self.dtype_policy,
                 name=name,
             )
@@ -456,6 +462,17 @@ class FeatureEmbedding(keras.layers.Layer):
         if table.name in self.projections:
             value = ops.matmul(value, self.projections[table.name])
         return value
+
+    def _place(self, table, rows):
+        """Where a table lies that is not compressed, and the rows of its stack."""
+        rows = self._checked_rows(table, rows)
+        if self._table[table].compression is not None:
+            raise ValueError(
+                f"Table '{table}' is compressed: its rows share memory and cannot be "
+                "written one by one."
+            )
+        (part,) = self._placed[table]
+        return part, rows + part.start
 
     def _checked_rows(self, table, rows):
         if not self.built:

@@ -1,6 +1,7 @@
 """The host's side of a table of which only some rows are in memory."""
 
 import contextlib
+import gc
 import os
 import shutil
 import uuid
@@ -84,6 +85,7 @@ class RowPager:
         self._restarted = set()
         self._files = None
         self._lock = None
+        self._taken_over = False
         self._forget()
 
     @staticmethod
@@ -319,6 +321,14 @@ class RowPager:
         self._open()
         return self._files.header["state"] if self._files else ""
 
+    @property
+    def is_left_over(self):
+        """Whether the files hold trained rows that nothing here made or took over.
+
+        Loading saved weights takes them over, as `restore` and a training step do.
+        """
+        return self.state != "" and not self._taken_over
+
     def stored_rows(self):
         """Numbers of the rows that the files hold, int64, in order."""
         self._open()
@@ -340,6 +350,36 @@ class RowPager:
             return self._attached[name][1]
         return self._files.header["slots"][name]
 
+    @contextlib.contextmanager
+    def changing(self, values_of_slots):
+        """While it lasts, `overwrite` may be called.
+
+        Files that were complete are so again at its end; rows in memory are written.
+
+        Args:
+            values_of_slots: as for `flush`.
+        """
+        self._open(writing=True)
+        was_complete = not self._files.training
+        if was_complete:
+            self._files.commit(None)
+        yield
+        if was_complete:
+            self.flush(values_of_slots)
+
+    def overwrite(self, rows, values, name=None):
+        """Writes to the files, but not to the rows in memory, which the caller sets.
+
+        Args:
+            rows: int64 `(n,)`, each once.
+            values: float32 `(n, D)`, or `(n,)` for a slot of one number a row.
+            name: of a slot; the rows themselves without. Defaults to `None`.
+        """
+        if name is None:
+            self._write(rows, values, {})
+        else:
+            self._files.write_slot(name, rows, values)
+
     def replace(self, rows, values, slots, state):
         """Puts other contents in the place of the files; all rows leave memory.
 
@@ -350,6 +390,9 @@ class RowPager:
                 array.
             state: string. As `state` gives it.
         """
+        # What the files hold now counts, not an optimizer that was attached before.
+        self._restarted.clear()
+        self._taken_over = True
         if self._is_on_disk(state):
             self._close()
             self._forget()
@@ -391,6 +434,8 @@ class RowPager:
             raise ValueError(f"'{folder}' is no snapshot: it was never flushed.")
         with self._replaced() as new:
             copy_table(Path(folder), new, self._table())
+        self._restarted.clear()
+        self._taken_over = True
 
     def close(self):
         """Ends the use of the files; what was not flushed is lost."""
@@ -431,6 +476,7 @@ class RowPager:
             )
         self._files = files
         if writing:
+            self._taken_over = True
             self._add_slots()
 
     def _add_slots(self):
@@ -460,14 +506,18 @@ class RowPager:
 
         Path(self.folder).parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(f"{self.folder}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise ValueError(
-                f"`folder` '{self.folder}' is held by another process or layer that "
-                "trains it. Use another folder, or end that one."
-            )
+        for attempt in range(2):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if attempt:
+                    os.close(handle)
+                    raise ValueError(
+                        f"`folder` '{self.folder}' is held by another process or layer "
+                        "that trains it. Use another folder, or end that one."
+                    ) from None
+                gc.collect()  # a model that was dropped holds it until then
         self._lock = weakref.finalize(self, os.close, handle)
 
     @contextlib.contextmanager

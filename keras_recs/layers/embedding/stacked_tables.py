@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_recs.layers.embedding.gather_rows import gather_rows
+from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.register import register
 
 CHUNK_ROWS = 1_000_000
@@ -125,18 +126,29 @@ class StackedTables(keras.layers.Layer):
             if mine.any():
                 _write(shard, rows[mine] // self.num_shards, values[mine])
 
-    def initial_rows(self, table, count):
-        """Fresh initial values for rows of a table.
+    def reset_rows(self, rows, table=0):
+        """Gives rows fresh initial values.
 
         Args:
-            table: int. Its number.
-            count: int.
-
-        Returns:
-            float32 `(count, D)`.
+            rows: ints `(n,)`, each once.
+            table: int. Number of the table that they are of. Defaults to `0`.
         """
-        initializer = _renewed(self.embeddings_initializers[table], None)
-        return ops.convert_to_numpy(initializer((count, self.embedding_dim), "float32"))
+        initializer = renewed_initializer(self.embeddings_initializers[table])
+        values = initializer((len(rows), self.embedding_dim), "float32")
+        self.write_rows(rows, ops.convert_to_numpy(values))
+
+    def variable_rows(self, rows):
+        """Where rows lie: pairs of a variable and the ints of its rows.
+
+        Args:
+            rows: ints `(n,)`.
+        """
+        split = [rows[rows % self.num_shards == n] for n in range(self.num_shards)]
+        return [
+            (shard, mine // self.num_shards)
+            for shard, mine in zip(self.shards, split)
+            if len(mine)
+        ]
 
     def _shard_rows(self, number):
         return len(range(number, sum(self.num_rows), self.num_shards))
@@ -172,21 +184,12 @@ class _Filling:
             else:
                 blocks.append([initializer, int(count)])
         drawn = [
-            _renewed(initializer, self.number)((count, shape[1]), dtype=dtype)
+            renewed_initializer(initializer, self.number)(
+                (count, shape[1]), dtype=dtype
+            )
             for initializer, count in blocks
         ]
         return drawn[0] if len(drawn) == 1 else ops.concatenate(drawn, axis=0)
-
-
-def _renewed(initializer, number):
-    """The initializer with a seed of its own for each shard.
-
-    One object draws the same numbers every time: all shards would start equal.
-    """
-    config = initializer.get_config()
-    if isinstance(config.get("seed"), int) and number:
-        config["seed"] += number
-    return type(initializer).from_config(config)
 
 
 def _write(variable, rows, values):

@@ -21,9 +21,12 @@ class TableConfig:
         initializer: Keras initializer, or `None` for the layer's. Defaults to `None`.
         compression: `QuotientRemainder`, `Compositional` or `MultiHash`: the table has
             `num_rows` different rows, made of fewer stored ones. Defaults to `None`.
-        hot_rows: int. Rows held in memory; all lie in the memory-mapped file `path`
-            (see `TwoLevelTable`). Defaults to `None`, all in memory.
-        path: string. That file. Defaults to `None`.
+        hot_rows: int. Rows held in memory, of a table whose rows all lie in
+            memory-mapped files (see `TwoLevelTable`). Defaults to `None`, all in
+            memory.
+        folder: string. Where those files lie, and nothing else. Defaults to `None`.
+        max_saved_bytes: int. A larger table with `hot_rows` is neither saved with its
+            model nor exported. Defaults to `4294967296`.
 
     Raises:
         ValueError: if a size is not positive, for another dtype, and if options exclude
@@ -37,10 +40,12 @@ class TableConfig:
     initializer: Any = None
     compression: Any = None
     hot_rows: int | None = None
-    path: str | None = None
+    folder: str | None = None
+    max_saved_bytes: int = 2**32
 
     def __post_init__(self):
-        for argument in ("num_rows", "embedding_dim", "hot_rows"):
+        sizes = ("num_rows", "embedding_dim", "hot_rows", "max_saved_bytes")
+        for argument in sizes:
             value = getattr(self, argument)
             if value is None and argument == "hot_rows":
                 continue
@@ -54,10 +59,16 @@ class TableConfig:
                 f"Table '{self.name}': `dtype` must be of {DTYPES}. Received: "
                 f"dtype={self.dtype!r}"
             )
-        if (self.hot_rows is None) != (self.path is None):
+        if (self.hot_rows is None) != (self.folder is None):
             raise ValueError(
-                f"Table '{self.name}': `hot_rows` and `path` go together. Received: "
-                f"hot_rows={self.hot_rows}, path={self.path!r}"
+                f"Table '{self.name}': `hot_rows` and `folder` go together. Received: "
+                f"hot_rows={self.hot_rows}, folder={self.folder!r}"
+            )
+        if self.hot_rows is not None and self.hot_rows > self.num_rows:
+            raise ValueError(
+                f"Table '{self.name}': `hot_rows` must not be more than its rows; "
+                "without `hot_rows` it lies wholly in memory. Received: "
+                f"hot_rows={self.hot_rows}, num_rows={self.num_rows}"
             )
         if self.hot_rows is not None and (self.compression or self.dtype != "float32"):
             raise ValueError(

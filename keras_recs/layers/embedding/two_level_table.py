@@ -1,5 +1,7 @@
 """An embedding table that is larger than memory."""
 
+import contextlib
+import functools
 import json
 import os
 import weakref
@@ -23,7 +25,8 @@ class TwoLevelTable(keras.layers.Layer):
     those that make room for them go back to the files with what the optimizer keeps for
     them. The result is that of training the whole table in memory. Inference reads the
     rows where they are and moves none. Use an optimizer of `keras_recs.optimizers`, or
-    SGD without momentum: what others keep would stay behind when a row leaves.
+    SGD without momentum: what others keep would stay behind when a row leaves, so
+    that training by the optimizer that a model was compiled with is refused then.
 
     Rows start with values that follow from their number and the initializer's seed, and
     take disk space only when they were trained. One process trains a table, on one
@@ -32,7 +35,8 @@ class TwoLevelTable(keras.layers.Layer):
     `model.save`, the files of a process that ended are refused.
 
     `model.save` and `save_weights` store the trained rows, and loading puts them in the
-    place of what is in `folder`. `get_weights` holds only the rows in memory.
+    place of what is in `folder`. `get_weights` holds only the rows in memory. A table
+    goes on from what is in `folder`: remove it to begin anew.
 
     Args:
         num_rows: int.
@@ -41,8 +45,8 @@ class TwoLevelTable(keras.layers.Layer):
         folder: string. Path of the files, made at the first training step.
         embeddings_initializer: Keras initializer: constant, uniform, normal, truncated
             normal or variance scaling. Defaults to `"uniform"`.
-        max_saved_bytes: int. A larger table is not stored in a `.keras` file. Defaults
-            to `4294967296`.
+        max_saved_bytes: int. A larger table is neither stored in a `.keras` file nor
+            exported: both need it in memory. Defaults to `4294967296`.
 
     Attributes:
         pager: `RowPager`, once built; `pager.hit_rate` and other figures of training.
@@ -95,6 +99,7 @@ class TwoLevelTable(keras.layers.Layer):
         self.pager = None
         self._check_arguments()
         self._traced = weakref.WeakSet()
+        self._read_whole = None
 
     def build(self, input_shape):
         """Creates the rows in memory; no file is made."""
@@ -143,7 +148,9 @@ class TwoLevelTable(keras.layers.Layer):
                 f"dtype={rows.dtype.name}"
             )
         flat = tf.reshape(rows, [-1])  # (n,)
-        if training and self.trainable:
+        if self._read_whole is not None and not training:
+            values = self._read_whole(flat)  # (n, D)
+        elif training and self.trainable:
             values = self._bring(flat)  # (n, D)
         else:
             values = self._peek(flat)  # (n, D)
@@ -176,6 +183,11 @@ class TwoLevelTable(keras.layers.Layer):
     # === Files ===
 
     @property
+    def shards(self):
+        """The variable of the rows in memory, in a list."""
+        return [self.embeddings]
+
+    @property
     def export_size_bytes(self):
         """Bytes of the whole table."""
         return 4 * self.num_rows * self.embedding_dim
@@ -202,6 +214,67 @@ class TwoLevelTable(keras.layers.Layer):
         """
         self._built_pager().restore(folder)
 
+    def read_rows(self, rows, slot=None):
+        """Rows as they are now.
+
+        Args:
+            rows: ints `(n,)`.
+            slot: as for `row_chunks`. Defaults to `None`.
+
+        Returns:
+            Float32 array `(n, D)`, or `(n,)` for one number a row.
+        """
+        pager = self._built_pager()
+        rows = np.asarray(rows, "int64")
+        in_order = len(rows) > 1 and (np.diff(rows) == 1).all()
+        values = (pager.scan if in_order else pager.read)(rows, slot)
+        slots = pager.slots_of(rows)
+        hot = np.flatnonzero(slots >= 0)
+        variable = self.embeddings if slot is None else pager.attached.get(slot)
+        if len(hot) and variable is not None:
+            values[hot] = _gather(variable, slots[hot]).numpy()
+        return values
+
+    def write_rows(self, rows, values):
+        """Overwrites rows, in memory and in the files; what is kept beside them stays.
+
+        Args:
+            rows: ints `(n,)`, each once.
+            values: floats `(n, D)`.
+        """
+        with self._built_pager().changing(self._values_of_slots):
+            self._overwrite(np.asarray(rows, "int64"), np.asarray(values, "float32"))
+
+    def reset_rows(self, rows, table=0):
+        """Gives rows the values that they started with, as if never trained.
+
+        What the optimizer keeps for them starts anew too.
+
+        Args:
+            rows: ints `(n,)`, each once.
+            table: as in `StackedTables`; there is one. Defaults to `0`.
+        """
+        pager = self._built_pager()
+        rows = np.asarray(rows, "int64")
+        with pager.changing(self._values_of_slots):
+            self._overwrite(rows, pager.initial_rows(rows))
+            for name in pager.slot_names:
+                slot = pager.stored_slot(name)
+                shape = (len(rows), *slot["width"])
+                self._overwrite(rows, np.full(shape, slot["initial"], "float32"), name)
+
+    def variable_rows(self, rows):
+        """A pair of the variable and the places of those rows that are in memory now.
+
+        The others are in no variable and left out.
+
+        Args:
+            rows: ints `(n,)`.
+        """
+        slots = self._built_pager().slots_of(np.asarray(rows, "int64"))
+        slots = slots[slots >= 0]
+        return [(self.embeddings, slots)] if len(slots) else []
+
     def row_chunks(self, start=0, stop=None, slot=None):
         """Reads rows as they are now, in order.
 
@@ -215,17 +288,9 @@ class TwoLevelTable(keras.layers.Layer):
         Yields:
             Float32 arrays `(n, D)`, or `(n,)` for one number a row.
         """
-        pager = self._built_pager()
         stop = self.num_rows if stop is None else min(stop, self.num_rows)
         for first in range(start, stop, _CHUNK):
-            rows = np.arange(first, min(first + _CHUNK, stop))
-            values = pager.scan(rows, slot)
-            slots = pager.slots_of(rows)
-            hot = np.flatnonzero(slots >= 0)
-            variable = self.embeddings if slot is None else pager.attached.get(slot)
-            if len(hot) and variable is not None:
-                values[hot] = _gather(variable, slots[hot]).numpy()
-            yield values
+            yield self.read_rows(np.arange(first, min(first + _CHUNK, stop)), slot)
 
     def materialize(self, slot=None):
         """The whole table as one array.
@@ -240,13 +305,7 @@ class TwoLevelTable(keras.layers.Layer):
 
     def save_own_variables(self, store):
         """Flushes, and stores the rows that were trained."""
-        if self.export_size_bytes > self.max_saved_bytes:
-            raise ValueError(
-                f"The table of layer '{self.name}' has {self.export_size_bytes} bytes, "
-                "more than `max_saved_bytes`. Use `snapshot(folder)`, and "
-                "`restore(folder)` in a layer that was made anew, or allow more. "
-                f"Received: max_saved_bytes={self.max_saved_bytes}"
-            )
+        self.check_size()
         pager = self._built_pager()
         self.flush()
         rows = pager.stored_rows()
@@ -290,6 +349,72 @@ class TwoLevelTable(keras.layers.Layer):
         rows = np.asarray(store["rows"])
         pager.replace(rows, store["values"], slots, header["state"])
 
+    # === What a table cannot do ===
+
+    def check_size(self):
+        """Raises a `ValueError` for a table that is larger than `max_saved_bytes`."""
+        if self.export_size_bytes > self.max_saved_bytes:
+            raise ValueError(
+                f"The table of layer '{self.name}' in '{self.folder}' has "
+                f"{self.export_size_bytes} bytes, more than `max_saved_bytes`, and is "
+                "neither saved with a model nor exported, which would need it in "
+                "memory. Allow more (in a model of keras_recs.models by "
+                "`EmbeddingOptions(max_saved_bytes=…)`), or use `snapshot(folder)`, "
+                "and `restore(folder)` in a layer that was made anew. Received: "
+                f"max_saved_bytes={self.max_saved_bytes}"
+            )
+
+    def check_optimizer(self, optimizer):
+        """Raises a `ValueError` for an optimizer that trains the table wrong.
+
+        Args:
+            optimizer: Keras optimizer that was built with the rows in memory.
+        """
+        start = f"{self.pager.prefix}_"
+        travels = {id(variable) for variable in self.pager.attached.values()}
+        kept = [
+            variable.name.removeprefix(start)
+            for variable in optimizer.variables
+            if variable.name.startswith(start) and id(variable) not in travels
+        ]
+        kept += ["weight_decay"] * _decays(optimizer, self.embeddings)
+        if kept:
+            raise ValueError(
+                f"Layer '{self.name}' has only some rows in memory, and the optimizer "
+                "would change or keep something for these alone, which stays behind "
+                "when a row leaves. Use an optimizer of keras_recs.optimizers, such as "
+                "LazyAdam, or SGD without momentum and weight decay. Received: "
+                f"{type(optimizer).__name__} with {kept}"
+            )
+
+    # === Exports ===
+
+    @contextlib.contextmanager
+    def in_memory(self):
+        """While it lasts, inference reads a copy of the whole table from memory.
+
+        What is traced then holds no function of this process, so it can be exported.
+
+        Yields:
+            `tf.Variable` `(num_rows, D)`.
+        """
+        import tensorflow as tf
+
+        self.check_size()
+        shape = (self.num_rows, self.embedding_dim)
+        whole = tf.Variable(lambda: tf.zeros(shape), trainable=False)
+        for number, values in enumerate(self.row_chunks()):
+            rows = tf.range(number * _CHUNK, number * _CHUNK + len(values))
+            tf.raw_ops.ResourceScatterUpdate(
+                resource=whole.handle, indices=rows, updates=values
+            )
+        # A function: a variable would become one of the layer's.
+        self._read_whole = functools.partial(tf.nn.embedding_lookup, whole)
+        try:
+            yield whole
+        finally:
+            self._read_whole = None
+
     # === A step ===
 
     def _bring(self, rows):
@@ -297,6 +422,10 @@ class TwoLevelTable(keras.layers.Layer):
         import tensorflow as tf
 
         self._check_once()
+        model = self._get_call_context().entry_layer
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None:
+            self.check_optimizer(optimizer)
         # Graphs keep such functions for ever, which must not keep the files open.
         pager = weakref.ref(self.pager)
         variables = self.pager.attached
@@ -321,10 +450,7 @@ class TwoLevelTable(keras.layers.Layer):
         stored = tf.numpy_function(store, [leaving_rows, *old], tf.int32)
         with tf.control_dependencies([stored]):
             updates = [
-                tf.raw_ops.ResourceScatterUpdate(
-                    resource=_handle(variable), indices=filled, updates=new
-                )
-                for variable, new in zip(moved, values)
+                _scatter(variable, filled, new) for variable, new in zip(moved, values)
             ]
         with tf.control_dependencies([u for u in updates if u is not None]):
             slots = tf.identity(slots)
@@ -346,6 +472,15 @@ class TwoLevelTable(keras.layers.Layer):
         cold.set_shape([None, self.embedding_dim])
         hot = tf.nn.embedding_lookup(self.embeddings.value, slots)  # (n, D)
         return tf.tensor_scatter_nd_update(hot, positions[:, None], cold)
+
+    def _overwrite(self, rows, values, name=None):
+        """Sets rows, or a slot of the optimizer, in the files and in memory."""
+        self.pager.overwrite(rows, values, name)
+        slots = self.pager.slots_of(rows)
+        hot = np.flatnonzero(slots >= 0)
+        variable = self.embeddings if name is None else self.pager.attached.get(name)
+        if len(hot) and variable is not None:
+            _scatter(variable, slots[hot], values[hot])
 
     def _values_of_slots(self, slots):
         variables = [self.embeddings, *self.pager.attached.values()]
@@ -424,6 +559,28 @@ def _gather(variable, rows):
 
     return tf.raw_ops.ResourceGather(
         resource=_handle(variable), indices=rows, dtype=tf.float32
+    )
+
+
+def _scatter(variable, rows, values):
+    """Overwrites rows of a variable."""
+    import tensorflow as tf
+
+    return tf.raw_ops.ResourceScatterUpdate(
+        resource=_handle(variable), indices=rows, updates=values
+    )
+
+
+def _decays(optimizer, variable):
+    """Whether an optimizer shrinks a variable as a whole at each step."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    parts = [inner] if inner is not None else getattr(optimizer, "parts", [])
+    if parts:
+        return any(_decays(part, variable) for part in parts)
+    return (
+        getattr(optimizer, "weight_decay", None) is not None
+        and any(mine is variable for mine in optimizer._trainable_variables)
+        and optimizer._use_weight_decay(variable)
     )
 
 

@@ -15,7 +15,8 @@ class LinearTerm(keras.layers.Layer):
     """Σ of one scalar weight per feature value, plus w·x of the numbers, plus a bias.
 
     Args:
-        tables: list of `TableConfig`; their `embedding_dim` is taken as `units`.
+        tables: list of `TableConfig`; their `embedding_dim` is taken as `units`, and
+            the files of one with `hot_rows` are in its `folder` with `.linear` added.
         features: dict of feature name to table name.
         combiners: dict of feature name to combiner, as `FeatureEmbedding` takes it.
             Defaults to `None`.
@@ -125,10 +126,17 @@ class LinearTerm(keras.layers.Layer):
         return {**super().get_config(), **config}
 
     def _scalars(self, table):
-        """A table of one number an output: always in memory, parts of a row added."""
+        """A table of one number an output, the parts of a compressed row added."""
         compression = table.compression
         if compression is not None and compression.operation != "add":
             compression = dataclasses.replace(compression, operation="add")
         return TableConfig(
-            table.name, table.num_rows, self.units, compression=compression
+            table.name,
+            table.num_rows,
+            self.units,
+            compression=compression,
+            hot_rows=table.hot_rows,
+            # The folder itself is that of the model's embeddings.
+            folder=None if table.folder is None else f"{table.folder}.linear",
+            max_saved_bytes=table.max_saved_bytes,
         )

@@ -429,8 +429,8 @@ def test_rows_must_be_integers():
             "concatenated of 3 equal parts",
         ),
         ({"dtype": "float16"}, "`dtype` must be of"),
-        ({"hot_rows": 3}, "`hot_rows` and `path` go together"),
-        ({"hot_rows": 3, "path": "f", "dtype": "bfloat16"}, "`hot_rows` is float32"),
+        ({"hot_rows": 3}, "`hot_rows` and `folder` go together"),
+        ({"hot_rows": 3, "folder": "f", "dtype": "bfloat16"}, "`hot_rows` is float32"),
     ],
 )
 def test_messages_of_tables(arguments, message):
