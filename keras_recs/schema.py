@@ -57,32 +57,43 @@ class _IdFeature:
     hash_bins: int | None = None
     min_count: int = 1
     max_vocabulary_size: int | None = None
+    max_keys: int | None = None
+    admission_count: int = 1
+    expire_after: int | None = None
     num_oov: int = 1
     default: str | int | None = None
     table: str | None = None
 
     def __post_init__(self) -> None:
         _check_name("feature", self.name)
+        kinds = (self.vocabulary_size, self.hash_bins, self.max_keys)
         _check(
-            self.vocabulary_size is None or self.hash_bins is None,
-            f"Feature '{self.name}': give `vocabulary_size` (integer ids as they are) "
-            "or `hash_bins` (hashed values), not both. Received: "
-            f"vocabulary_size={self.vocabulary_size}, hash_bins={self.hash_bins}",
+            sum(size is not None for size in kinds) <= 1,
+            f"Feature '{self.name}': give `vocabulary_size` (integer ids as they are), "
+            "or `hash_bins` (hashed values), or `max_keys` (keys learnt in training), "
+            f"one of them at most. Received: vocabulary_size={self.vocabulary_size}, "
+            f"hash_bins={self.hash_bins}, max_keys={self.max_keys}",
         )
-        if self.vocabulary_size is not None:
-            _check_count(self.name, "vocabulary_size", self.vocabulary_size, 1)
-        if self.hash_bins is not None:
-            _check_count(self.name, "hash_bins", self.hash_bins, 1)
-        if self.max_vocabulary_size is not None:
-            _check_count(self.name, "max_vocabulary_size", self.max_vocabulary_size, 1)
-        _check_count(self.name, "min_count", self.min_count, 1)
-        _check_count(self.name, "num_oov", self.num_oov, 1)
+        optional = "vocabulary_size hash_bins max_vocabulary_size max_keys expire_after"
+        for name in optional.split():
+            if getattr(self, name) is not None:
+                _check_count(self.name, name, getattr(self, name), 1)
+        for name in ("min_count", "admission_count", "num_oov"):
+            _check_count(self.name, name, getattr(self, name), 1)
         if self.kind != "vocabulary":
             _check(
                 self.min_count == 1 and self.max_vocabulary_size is None,
                 f"Feature '{self.name}': `min_count` and `max_vocabulary_size` apply "
                 "to a fitted vocabulary only; leave them out beside `vocabulary_size` "
-                "or `hash_bins`.",
+                "or `hash_bins`; beside `max_keys` give `admission_count`.",
+            )
+        if self.kind != "dynamic":
+            _check(
+                self.admission_count == 1 and self.expire_after is None,
+                f"Feature '{self.name}': `admission_count` and `expire_after` apply to "
+                "keys that are learnt in training; give `max_keys` with them. "
+                f"Received: admission_count={self.admission_count}, "
+                f"expire_after={self.expire_after}, max_keys=None",
             )
         if self.default is not None:
             _check(
@@ -103,10 +114,12 @@ class _IdFeature:
             )
 
     @property
-    def kind(self) -> Literal["vocabulary", "hash", "identity"]:
+    def kind(self) -> Literal["vocabulary", "hash", "identity", "dynamic"]:
         """How a raw value becomes a row of the table."""
         if self.vocabulary_size is not None:
             return "identity"
+        if self.max_keys is not None:
+            return "dynamic"
         return "vocabulary" if self.hash_bins is None else "hash"
 
     @property
@@ -120,7 +133,10 @@ class _IdFeature:
         return self.table or self.name
 
     def _table_options(self) -> dict[str, Any]:
-        names = "vocabulary_size hash_bins min_count max_vocabulary_size num_oov"
+        names = (
+            "vocabulary_size hash_bins min_count max_vocabulary_size max_keys "
+            "admission_count expire_after num_oov"
+        )
         return {name: getattr(self, name) for name in names.split()}
 
 
@@ -130,7 +146,16 @@ class CategoricalFeature(_IdFeature):
 
     By default the values are strings and a vocabulary is fitted; integers are taken
     as their decimal strings. `vocabulary_size` takes integer ids as they are,
-    `hash_bins` hashes; neither needs fitting.
+    `hash_bins` hashes, `max_keys` learns the values while the model trains; none of
+    them needs fitting.
+
+    With `max_keys` a value that training saw `admission_count` times gets a row of its
+    own, which is part of the model and saved with it. Every occurrence counts, in each
+    epoch anew, and in all features that share the table. A value without a row (not
+    admitted yet, never, or evicted) has one of the out-of-vocabulary rows, by its hash:
+    the same in training and in serving, hence the vector that its sightings trained.
+    Serving admits nothing. Values are known by 63 bits of their hash: of n values any
+    two share a row with probability n²/2⁶⁴, for a million 5e-8, for a billion 5%.
 
     Args:
         name: string. Name of the feature; the column of the raw data.
@@ -141,6 +166,13 @@ class CategoricalFeature(_IdFeature):
             out-of-vocabulary rows. Defaults to `1`.
         max_vocabulary_size: int. Keep only the most frequent values. Defaults to
             `None` (all).
+        max_keys: int. Number of values that can have a row at once, learnt in training,
+            unfitted. `keras_recs.training.grow_table` raises it later.
+        admission_count: int. Sightings after which a value gets its row, beside
+            `max_keys`. Defaults to `1`.
+        expire_after: int. Steps of training without a sighting after which a value
+            loses its row, beside `max_keys`: `keras_recs.training.fit` sees to it, or
+            `EvictStaleKeys`. Defaults to `None`: never.
         num_oov: int. Number of out-of-vocabulary rows. Defaults to `1`.
         default: Value that stands in for a missing one. Defaults to `None`: the first
             out-of-vocabulary row.
@@ -163,8 +195,9 @@ class MultiValuedFeature(_IdFeature):
             the longest example of a batch.
         combiner: `"mean"`, `"sum"`, `"sqrtn"` or `"max"` over the values that are
             there. Defaults to `"mean"`. An empty set gives zeros.
-        vocabulary_size, hash_bins, min_count, max_vocabulary_size, num_oov, default,
-            table: as in `CategoricalFeature`; `default` stands in for an empty set.
+        vocabulary_size, hash_bins, min_count, max_vocabulary_size, max_keys,
+            admission_count, expire_after, num_oov, default, table: as in
+            `CategoricalFeature`; `default` stands in for an empty set.
     """
 
     separator: str = "|"
@@ -188,8 +221,9 @@ class SequenceFeature(_IdFeature):
         padding: `"right"` or `"left"`: the side that is filled. Defaults to `"right"`.
         separator: string. Separates the values in a text column. Defaults to `"|"`.
         combiner: how models that read no order pool it. Defaults to `"mean"`.
-        vocabulary_size, hash_bins, min_count, max_vocabulary_size, num_oov, default,
-            table: as in `CategoricalFeature`; `default` stands in for an empty history.
+        vocabulary_size, hash_bins, min_count, max_vocabulary_size, max_keys,
+            admission_count, expire_after, num_oov, default, table: as in
+            `CategoricalFeature`; `default` stands in for an empty history.
     """
 
     separator: str = "|"
@@ -385,9 +419,11 @@ class Table:
 
     Attributes:
         name: string.
-        kind: `"vocabulary"`, `"hash"`, `"identity"`, or `"buckets"`.
+        kind: `"vocabulary"`, `"hash"`, `"identity"`, `"buckets"`, or `"dynamic"` where
+            the model learns which value has which row.
         num_oov: int. Rows 1 … num_oov are out of vocabulary.
-        num_values: int. Values known; `None` while a vocabulary is still to be fitted.
+        num_values: int. Values known, or room for them; `None` while a vocabulary is
+            still to be fitted.
     """
 
     name: str
@@ -628,6 +664,8 @@ class Schema:
             return Table(name, "identity", owner.num_oov, owner.vocabulary_size)
         if owner.kind == "hash":
             return Table(name, "hash", owner.num_oov, owner.hash_bins)
+        if owner.kind == "dynamic":
+            return Table(name, "dynamic", owner.num_oov, owner.max_keys)
         vocabulary = self.vocabularies.get(name)
         size = None if vocabulary is None else vocabulary.size
         return Table(name, "vocabulary", owner.num_oov, size)

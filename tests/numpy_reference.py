@@ -53,6 +53,10 @@ def hash_row(value, hash_bins, num_oov=1):
     return 0 if value == "" else 1 + num_oov + fingerprint64(value) % hash_bins
 
 
+def hash_key(value):
+    return 0 if value == "" else 1 + fingerprint64(value) % (2**63 - 1)
+
+
 def vocabulary_row(value, vocabulary, num_oov=1):
     if value == "":
         return 0

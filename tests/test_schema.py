@@ -62,6 +62,39 @@ def test_name_of_a_feature(kind, name):
             {"vocabulary_size": 3, "max_vocabulary_size": 2},
             "apply to a fitted vocabulary only",
         ),
+        (
+            {"vocabulary_size": 3, "max_keys": 4},
+            "'x': give .*one of them at most.*vocabulary_size=3.*max_keys=4",
+        ),
+        ({"hash_bins": 3, "max_keys": 4}, "one of them.*hash_bins=3, max_keys=4"),
+        ({"max_keys": 0}, "'x': `max_keys` must be an integer of at least 1"),
+        ({"max_keys": 1e6}, "Received: max_keys=1000000.0"),
+        (
+            {"max_keys": 3, "admission_count": 0},
+            "'x': `admission_count` must be an integer of at least 1",
+        ),
+        (
+            {"max_keys": 3, "expire_after": True},
+            "'x': `expire_after` must be an integer .* expire_after=True",
+        ),
+        (
+            {"max_keys": 3, "min_count": 2},
+            "'x': `min_count` and .* beside `max_keys` give `admission_count`",
+        ),
+        (
+            {"max_keys": 3, "max_vocabulary_size": 2},
+            "apply to a fitted vocabulary only",
+        ),
+        (
+            {"admission_count": 2},
+            "'x': `admission_count` and `expire_after` .* give `max_keys` with them"
+            ".*admission_count=2, expire_after=None, max_keys=None",
+        ),
+        (
+            {"hash_bins": 3, "expire_after": 2},
+            "'x': `admission_count` and `expire_after` apply to keys that are learnt",
+        ),
+        ({"max_keys": 3, "default": 1}, "`default` must be a non-empty string"),
         ({"default": 1}, "'x': `default` must be a non-empty string .* default=1"),
         ({"default": ""}, "`default` must be a non-empty string"),
         ({"vocabulary_size": 3, "default": "a"}, "`default` must be an integer id"),
@@ -195,6 +228,15 @@ def test_features_are_frozen_and_take_options_by_keyword():
         (
             {
                 "features": [
+                    CategoricalFeature("a", max_keys=9),
+                    CategoricalFeature("b", table="a", max_keys=9, expire_after=3),
+                ]
+            },
+            "'b' shares table 'a', so `expire_after` belongs to 'a'.*expire_after=3",
+        ),
+        (
+            {
+                "features": [
                     NumericFeature("n", num_buckets=2),
                     CategoricalFeature("b", table="n"),
                 ]
@@ -304,6 +346,23 @@ def test_a_shared_table_has_the_options_of_its_owner():
     assert schema.tables["city"].num_rows == 6
 
 
+def test_a_table_that_grows():
+    schema = Schema(
+        features=[
+            SequenceFeature("history", table="item"),
+            CategoricalFeature(
+                "item", max_keys=9, admission_count=3, expire_after=5, num_oov=2
+            ),
+        ]
+    )
+    assert schema.tables == {"item": Table("item", "dynamic", 2, 9)}
+    assert schema.tables["item"].num_rows == 1 + 2 + 9
+    assert schema.is_fitted
+    history = schema["history"]
+    assert (history.max_keys, history.admission_count) == (9, 3)
+    assert (history.expire_after, history.num_oov) == (5, 2)
+
+
 @pytest.mark.parametrize(
     ("feature", "kind", "dtype"),
     [
@@ -311,6 +370,7 @@ def test_a_shared_table_has_the_options_of_its_owner():
         (CategoricalFeature("x", hash_bins=3), "hash", "string"),
         (CategoricalFeature("x", vocabulary_size=3), "identity", "int64"),
         (SequenceFeature("x", vocabulary_size=3), "identity", "int64"),
+        (MultiValuedFeature("x", max_keys=3), "dynamic", "string"),
     ],
 )
 def test_kind_and_dtype(feature, kind, dtype):
@@ -350,6 +410,8 @@ def test_json_round_trip(click_schema):
             SequenceFeature("d", max_length=7, padding="left", combiner="sum"),
             NumericFeature("e", transform=("log1p", "zscore"), default="mean"),
             NumericFeature("f", default=-1.5),
+            CategoricalFeature("g", max_keys=9, admission_count=2, expire_after=3),
+            SequenceFeature("h", table="g"),
         ]
     )
     assert Schema.from_json(options.to_json()) == options

@@ -69,7 +69,7 @@ def _id_values(schema, feature) -> tuple[list, list, Any]:
         known = np.unique(np.linspace(0, size - 1, count).astype("int64")).tolist()
         return known, [size, size + 12_345, -2, 2**40], -1
     unknown = ["never seen", "\N{SNOWMAN} ünknown", "x" * 60, "0.5"]
-    if feature.kind == "hash":
+    if feature.kind in ("hash", "dynamic"):  # whose keys nobody can turn back
         return [f"value {number}" for number in range(1_000)], unknown, ""
     path = schema.vocabularies[feature.table_name].path
     with open(path, encoding="utf-8", newline="\n") as file:

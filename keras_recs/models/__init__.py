@@ -6,6 +6,7 @@ from keras_recs.models.deepfm import deepfm
 from keras_recs.models.dlrm import dlrm
 from keras_recs.models.embedding_options import EmbeddingOptions
 from keras_recs.models.logistic_regression import logistic_regression
+from keras_recs.models.table_rows import table_rows
 from keras_recs.models.wide_and_deep import wide_and_deep
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "deepfm",
     "dlrm",
     "logistic_regression",
+    "table_rows",
     "wide_and_deep",
 ]

@@ -17,7 +17,8 @@ def build_inputs(schema):
     Returns:
         dict of feature name to a symbolic tensor: float32 `(B,)` for numbers, int32
         (int64 where the table has 2³¹ rows or more) `(B,)` for single-valued, `(B, L)`
-        for multi-valued and `(B, T)` for sequence features.
+        for multi-valued and `(B, T)` for sequence features. Those with `max_keys` are
+        int64 keys, which `table_rows` looks up.
 
     Raises:
         ValueError: for a schema that is not fitted.
@@ -30,8 +31,10 @@ def build_inputs(schema):
         if isinstance(feature, (MultiValuedFeature, SequenceFeature)):
             shape = (feature.max_length,)
         dtype = "float32" if feature.name in numbers else "int32"
-        if dtype == "int32" and schema.tables[feature.table_name].num_rows >= 2**31:
-            dtype = "int64"
+        if dtype == "int32":
+            table = schema.tables[feature.table_name]
+            is_wide = table.kind == "dynamic" or table.num_rows >= 2**31
+            dtype = "int64" if is_wide else "int32"
         inputs[feature.name] = keras.Input(shape, name=feature.name, dtype=dtype)
     return inputs
 

@@ -17,6 +17,7 @@ from keras_recs.models.build_inputs import (
     stack_numbers,
     table_arguments,
 )
+from keras_recs.models.table_rows import table_rows
 
 
 def deepfm(
@@ -56,6 +57,7 @@ def deepfm(
     """
     # === Inputs ===
     inputs = build_inputs(schema)
+    rows = table_rows(schema, inputs)
     check_id_features(schema, "DeepFM")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
@@ -63,7 +65,7 @@ def deepfm(
         **embedding_arguments(schema, embedding_dim, options=embedding_options),
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
-    )(inputs)  # (B, F, D)
+    )(rows)  # (B, F, D)
     if numbers is not None:
         number_fields = NumericEmbedding(
             embedding_dim,
@@ -79,7 +81,7 @@ def deepfm(
         units=max(1, len(schema.labels)),
         kernel_regularizer=embeddings_regularizer,
         name="linear",
-    )(inputs, numbers=numbers)  # (B, K)
+    )(rows, numbers=numbers)  # (B, K)
     several = len(schema.labels) > 1
     pairs = FMInteraction(keep_dim=several, name="fm")(fields)  # (B, 1) or (B, D)
     # === Tower ===

@@ -9,6 +9,7 @@ from keras_recs.models.build_inputs import (
     embedding_arguments,
     stack_numbers,
 )
+from keras_recs.models.table_rows import table_rows
 
 
 def dlrm(
@@ -45,6 +46,7 @@ def dlrm(
     """
     # === Inputs ===
     inputs = build_inputs(schema)
+    rows = table_rows(schema, inputs)
     check_id_features(schema, "DLRM")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
@@ -52,7 +54,7 @@ def dlrm(
         **embedding_arguments(schema, embedding_dim, options=embedding_options),
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
-    )(inputs)  # (B, F, D)
+    )(rows)  # (B, F, D)
     if numbers is None and fields.shape[1] < 2:
         raise ValueError(
             "DLRM interacts fields with each other and needs two; the schema has only "

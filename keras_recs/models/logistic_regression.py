@@ -4,6 +4,7 @@ import keras
 
 from keras_recs.layers import LinearTerm, PredictionHeads
 from keras_recs.models.build_inputs import build_inputs, stack_numbers, table_arguments
+from keras_recs.models.table_rows import table_rows
 
 
 def logistic_regression(schema, kernel_regularizer=None, embedding_options=None):
@@ -23,6 +24,7 @@ def logistic_regression(schema, kernel_regularizer=None, embedding_options=None)
     """
     # === Inputs ===
     inputs = build_inputs(schema)
+    rows = table_rows(schema, inputs)
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Interact ===
     logits = LinearTerm(
@@ -30,7 +32,7 @@ def logistic_regression(schema, kernel_regularizer=None, embedding_options=None)
         units=max(1, len(schema.labels)),
         kernel_regularizer=kernel_regularizer,
         name="linear",
-    )(inputs, numbers=numbers)  # (B, K)
+    )(rows, numbers=numbers)  # (B, K)
     # === Head ===
     outputs = PredictionHeads(schema.tasks, name="heads")([], logits=[logits])
     return keras.Model(inputs, outputs, name="logistic_regression")

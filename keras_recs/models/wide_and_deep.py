@@ -10,6 +10,7 @@ from keras_recs.models.build_inputs import (
     stack_numbers,
     table_arguments,
 )
+from keras_recs.models.table_rows import table_rows
 
 
 def wide_and_deep(
@@ -49,6 +50,7 @@ def wide_and_deep(
     """
     # === Inputs ===
     inputs = build_inputs(schema)
+    rows = table_rows(schema, inputs)
     check_id_features(schema, "Wide & Deep")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     crosses = schema.crossed_features
@@ -58,7 +60,7 @@ def wide_and_deep(
         **embedding_arguments(schema, embedding_dim, embedded, embedding_options),
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
-    )(inputs)  # (B, F, D)
+    )(rows)  # (B, F, D)
     x = keras.layers.Flatten(name="features")(fields)  # (B, F·D)
     if numbers is not None:
         x = keras.layers.Concatenate(name="with_numbers")([x, numbers])
@@ -68,7 +70,7 @@ def wide_and_deep(
         units=max(1, len(schema.labels)),
         kernel_regularizer=embeddings_regularizer,
         name="wide",
-    )(inputs, numbers=numbers)  # (B, K)
+    )(rows, numbers=numbers)  # (B, K)
     # === Tower ===
     deep = MLP(
         hidden_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="deep"

@@ -8,6 +8,7 @@ from keras_recs.preprocessing.reading.raw_format import RawFormat
 # The layers need TensorFlow, which reading and counting raw data does not.
 _LAYERS = {
     "Bucketize": "bucketize",
+    "HashKey": "hash_key",
     "HashLookup": "hash_lookup",
     "HashedCross": "hashed_cross",
     "IdentityLookup": "identity_lookup",

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_recs.preprocessing.bucketize import Bucketize
 from keras_recs.preprocessing.check_vocabularies import check_vocabularies
+from keras_recs.preprocessing.hash_key import HashKey
 from keras_recs.preprocessing.hash_lookup import HashLookup
 from keras_recs.preprocessing.hashed_cross import HashedCross
 from keras_recs.preprocessing.identity_lookup import IdentityLookup
@@ -34,7 +35,8 @@ class SchemaPreprocessor(keras.layers.Layer):
             with `""` or −1, or a `tf.RaggedTensor`. `""`, −1 and NaN are missing.
 
     Output: dict by feature name: int32 table rows `(B,)`, `(B, L)` or `(B, T)` with
-        0 as padding, or float32 numbers `(B,)`.
+        0 as padding, or float32 numbers `(B,)`. Of features with `max_keys`, whose rows
+        the model learns, int64 keys, 0 where single values are missing too.
 
     Raises:
         ValueError: for a schema that is not fitted, a vocabulary file that is missing
@@ -83,6 +85,8 @@ class SchemaPreprocessor(keras.layers.Layer):
             if isinstance(feature, (MultiValuedFeature, SequenceFeature)):
                 rows = values.with_flat_values(lookup(values.flat_values))
                 outputs[name] = _padded(rows, feature)
+            elif feature.kind == "dynamic":
+                outputs[name] = lookup(values)
             else:
                 # Row 0 is for padding: a missing value is out of vocabulary.
                 outputs[name] = tf.maximum(lookup(values), 1)
@@ -100,6 +104,8 @@ def _table_lookup(schema, name, owner):
         return IdentityLookup(
             owner.vocabulary_size, owner.num_oov, name=f"identity_{_safe(name)}"
         )
+    if owner.kind == "dynamic":
+        return HashKey(name=f"key_{_safe(name)}")
     if owner.kind == "hash":
         return HashLookup(owner.hash_bins, owner.num_oov, name=f"hash_{_safe(name)}")
     vocabulary = schema.vocabularies[name].path

@@ -15,11 +15,17 @@ def table_keys(schema, table):
         hash bins or buckets. Key i has row `first_row(schema, table) + i`.
 
     Raises:
-        ValueError: for an unknown table, or a vocabulary that is not the fitted one.
+        ValueError: for an unknown table, a vocabulary that is not the fitted one, or a
+            table whose keys the model learns.
     """
     from keras_recs.preprocessing.check_vocabularies import check_vocabularies
 
     config = _table(schema, table)
+    if config.kind == "dynamic":
+        raise ValueError(
+            f"The keys of table '{table}' are learnt in training, so the model has "
+            "them, not the schema: call `vocabulary()` of its DynamicVocabulary."
+        )
     if config.kind != "vocabulary":
         return np.arange(config.num_values, dtype="int64")
     check_vocabularies(schema)

@@ -213,6 +213,37 @@ def test_without_a_default_a_missing_value_is_out_of_vocabulary():
     }
 
 
+def test_keys_of_a_table_that_grows():
+    """Keys of strings; what is missing is as in the other kinds."""
+    import tensorflow as tf
+
+    schema = Schema(
+        features=[
+            CategoricalFeature("c", max_keys=9, default="x"),
+            CategoricalFeature("d", max_keys=9, num_oov=2),
+            MultiValuedFeature("m", table="d", max_length=2),
+            SequenceFeature("s", table="d", max_length=3, padding="left", default="y"),
+            CrossedFeature("cross", keys=("c", "d"), hash_bins=9),
+        ]
+    )
+    raw = {
+        "c": tf.constant(["a", ""]),
+        "d": tf.constant(["a", ""]),
+        "m": tf.constant([["a", "", "b"], ["", "", ""]]),
+        "s": tf.constant([["a", "", "b"], ["", "", ""]]),
+    }
+    outputs = SchemaPreprocessor(schema)(raw)
+    a, b, x, y = (reference.hash_key(value) for value in "abxy")
+    assert {n: t.numpy().tolist() for n, t in outputs.items()} == {
+        "c": [a, x],
+        "d": [a, 0],  # a row out of vocabulary, in the model
+        "m": [[a, b], [0, 0]],
+        "s": [[0, a, b], [0, 0, y]],
+        "cross": [reference.cross_row(["a", "a"], 9), 1],
+    }
+    assert {n for n, t in outputs.items() if t.dtype == "int64"} == {"c", "d", "m", "s"}
+
+
 def test_the_global_policy_changes_nothing(click_schema):
     """The numbers of a mixed-precision training are those of serving."""
     import keras

@@ -65,11 +65,13 @@ class DynamicVocabulary(keras.layers.Layer):
 
     Call arguments:
         keys: ints, hashed or as they are; 0 is padding, any other number is a key.
-            int64; on JAX without x64 keys are reduced to their low 32 bits.
+            int64; on JAX without x64 keys are reduced to their low 32 bits. A dict or
+            list of them, of any shapes, where several features share the table: they
+            are one step of training.
         training: bool. Whether to learn from these keys.
 
     Input shape: any.
-    Output shape: as the input, int32.
+    Output shape: as the input, int32; a dict or list of them where that is given.
 
     Raises:
         TypeError: for keys that are not ints.
@@ -143,8 +145,9 @@ class DynamicVocabulary(keras.layers.Layer):
     def call(self, keys, training=None):
         """Returns the rows of `keys`."""
         self._check_keys(keys)
-        shape = ops.shape(keys)
-        keys = ops.cast(ops.reshape(keys, (-1,)), self.keys.dtype)  # (n,)
+        given, parts = keys, keras.tree.flatten(keys)
+        flat = [ops.cast(ops.reshape(p, (-1,)), self.keys.dtype) for p in parts]
+        keys = flat[0] if len(flat) == 1 else ops.concatenate(flat)  # (n,)
         hashed = _mixed(keys)
         if training and self.trainable:
             everywhere = _keys_of_all_replicas(keys)
@@ -159,13 +162,20 @@ class DynamicVocabulary(keras.layers.Layer):
         if self.num_oov > 1:
             outside += ops.mod(_shifted(hashed, 1), self.num_oov)
         row = ops.where(row >= 0, row + (1 + self.num_oov), outside)
-        row = ops.where(keys == PADDING_KEY, PADDING_ROW, row)
-        return ops.reshape(ops.cast(row, "int32"), shape)
+        row = ops.cast(ops.where(keys == PADDING_KEY, PADDING_ROW, row), "int32")
+        rows, start = [], 0
+        for part, own in zip(parts, flat, strict=True):
+            end = start + ops.shape(own)[0]
+            rows.append(ops.reshape(row[start:end], ops.shape(part)))
+            start = end
+        return keras.tree.pack_sequence_as(given, rows)
 
     def compute_output_spec(self, keys, training=None):
         """Int32 of the input's shape."""
         self._check_keys(keys)
-        return keras.KerasTensor(keys.shape, "int32")
+        return keras.tree.map_structure(
+            lambda part: keras.KerasTensor(part.shape, "int32"), keys
+        )
 
     def compute_output_shape(self, input_shape):
         """As the input."""
@@ -445,12 +455,13 @@ class DynamicVocabulary(keras.layers.Layer):
         return ops.reshape(there, (-1, 2 * WAYS))
 
     def _check_keys(self, keys):
-        dtype = keras.backend.standardize_dtype(keys.dtype)
-        if "int" not in dtype:
-            raise TypeError(
-                f"Layer '{self.name}': `keys` must be ints; hash strings first, and "
-                f"bucketize numbers. Received: dtype={dtype}"
-            )
+        for part in keras.tree.flatten(keys):
+            dtype = keras.backend.standardize_dtype(part.dtype)
+            if "int" not in dtype:
+                raise TypeError(
+                    f"Layer '{self.name}': `keys` must be ints; hash strings first, "
+                    f"and bucketize numbers. Received: dtype={dtype}"
+                )
 
     # === The map, on the host ===
 

@@ -211,6 +211,26 @@ def test_two_keys_never_share_a_row_whatever_the_map_goes_through(admission_coun
     assert layer.refused > 0
 
 
+def test_features_that_share_the_table_are_one_step():
+    parts = {
+        "item": np.array([5, 6, 0]),
+        "history": np.array([[5, 7], [0, 0], [7, 8]], "int32"),
+    }
+    layer = DynamicVocabulary(9, admission_count=2)
+    rows = layer(parts, training=True)
+    flat = DynamicVocabulary(9, admission_count=2)
+    keys = np.concatenate([v.reshape(-1) for v in parts.values()])
+    expected = flat(keys, training=True)
+    assert layer.clock == 1
+    assert table_of(layer) == table_of(flat)
+    assert list(rows) == list(parts)
+    assert rows["item"].numpy().tolist() == expected[:3].numpy().tolist()
+    assert rows["history"].shape == (3, 2)
+    assert rows["history"].numpy().ravel().tolist() == expected[3:].numpy().tolist()
+    with pytest.raises(TypeError, match=r"`keys` must be ints.*dtype=float32"):
+        layer({**parts, "price": np.ones(3, "float32")})
+
+
 def test_no_slot_is_lost_at_the_usual_load():
     layer = DynamicVocabulary(4096, map_size=8192)
     keys = np.random.default_rng(0).integers(1, 2**62, (4, 1024))
