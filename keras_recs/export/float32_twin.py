@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
+
 if TYPE_CHECKING:
     import keras
 
@@ -22,6 +24,9 @@ def float32_twin(model: keras.Model) -> keras.Model:
     """
     twin = type(model).from_config(_in_float32(model.get_config()))
     twin.set_weights(model.get_weights())
+    copies = find_two_level_tables(twin)
+    for copy, table in zip(copies, find_two_level_tables(model), strict=True):
+        copy.pager = table.pager  # the other rows, and which ones are in memory
     return twin
 
 

@@ -34,7 +34,8 @@ def saved_model(
     one by one, as the Keras model does: probabilities within 1e-6, other outputs within
     1e-5 of their size. (A model that computes in half precision is allowed twice the
     error that this makes beside float32, up to 0.1; see the manifest.) A version
-    appears whole or not at all.
+    appears whole or not at all. A table that lies partly in files (`hot_rows`) becomes
+    an ordinary one, for which it is copied into memory.
 
     Args:
         model: functional `keras.Model`: dict of features to dict of labels.
@@ -55,8 +56,8 @@ def saved_model(
 
     Raises:
         ValueError: for a schema that is not fitted or does not fit the model, a
-            vocabulary file that is missing or not the fitted one, or a version that
-            exists.
+            vocabulary file that is missing or not the fitted one, a version that
+            exists, or a table with `hot_rows` above its `max_saved_bytes`.
         RuntimeError: if the exported model fails to load or answers otherwise than the
             Keras model; the row that differs most is shown. Nothing is published.
         ImportError: if `tensorflow-serving-api` is not installed.
@@ -83,12 +84,15 @@ def saved_model(
     from keras_recs.export.write_manifest import write_manifest
     from keras_recs.export.write_saved_model import write_saved_model
     from keras_recs.export.write_warmup import write_warmup
+    from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
     from keras_recs.preprocessing.check_vocabularies import check_vocabularies
     from keras_recs.preprocessing.schema_preprocessor import SchemaPreprocessor
 
     schema.check_fitted("An export")
     check_vocabularies(schema)
     check_model(model, schema)
+    for table in find_two_level_tables(model):
+        table.check_size()
     check_version(directory, version)
     rows = RawRows.for_check(schema, examples)
     preprocessor = SchemaPreprocessor(schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 import re
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.export.signature_plan import PlannedSignature, signature_plan
+from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
 from keras_recs.schema import MultiValuedFeature, Schema, SequenceFeature
 
 if TYPE_CHECKING:
@@ -26,12 +28,26 @@ def write_saved_model(
 ) -> None:
     """Writes the SavedModel of a model with its preprocessing.
 
+    A table that lies partly in files is an ordinary one there: it is copied into memory
+    once.
+
     Args:
         model: functional `keras.Model` that fits the schema.
         schema: fitted `keras_recs.Schema`.
         preprocessor: `SchemaPreprocessor` of the schema.
         folder: an existing folder.
     """
+    with contextlib.ExitStack() as stack:
+        tables = [
+            stack.enter_context(table.in_memory())
+            for table in find_two_level_tables(model)
+        ]
+        _write(model, tables, schema, preprocessor, folder)
+
+
+def _write(
+    model: keras.Model, tables: list, schema: Schema, preprocessor: Any, folder: Path
+) -> None:
     plan = signature_plan(schema)
     predict = _predict_function(model, preprocessor)
     predict_examples = _predict_examples_function(predict, schema)
@@ -55,7 +71,12 @@ def write_saved_model(
 
     module = tf.Module()
     # The variables, not the model: its optimizer's are no part of an export.
-    module.model_variables = [variable.value for variable in model.variables]
+    module.model_variables = [
+        variable.value
+        for variable in model.variables
+        if not hasattr(variable, "pager")  # that of the rows in memory
+    ]
+    module.tables = tables
     module.preprocessor = preprocessor  # brings the vocabulary files along
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures, options)

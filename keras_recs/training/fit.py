@@ -12,8 +12,9 @@ from typing import Any
 import keras
 
 from keras_recs.schema import Schema
+from keras_recs.training.check_two_level_tables import check_two_level_tables
 from keras_recs.training.exact_metrics import ExactMetrics
-from keras_recs.training.run_identity import begin_run
+from keras_recs.training.run_identity import begin_run, is_interrupted
 from keras_recs.training.save_run_schema import save_run_schema
 
 _ENDINGS: dict[str, tuple[str, ...]] = {
@@ -43,6 +44,10 @@ def fit(
     replaced. It leaves `model.keras`, `schema.json`,
     `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
 
+    Tables that lie partly in files (`hot_rows`) are complete in them at the end, and in
+    each checkpoint. What an interrupted run leaves in the files is refused, but by that
+    run itself, which goes on from its checkpoint.
+
     Args:
         model: compiled `keras.Model`, made in the strategy's scope.
         train: batches for `model.fit`.
@@ -62,8 +67,10 @@ def fit(
 
     Raises:
         ValueError: if the directory holds an interrupted run of another model,
-            optimizer, schema or data set, or if `monitor` is not among the metrics of
-            an epoch, or is given without `validation`.
+            optimizer, schema or data set, if `monitor` is not among the metrics of
+            an epoch, or is given without `validation`, and for a table with `hot_rows`
+            that the optimizer would train wrong, that is too large for the checkpoints
+            or whose files an earlier run left.
     """
     if monitor is not None and validation is None:
         raise ValueError(
@@ -72,6 +79,7 @@ def fit(
         )
     workdir = Path(workdir)
     checkpoints = workdir / "checkpoints"
+    tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
     begin_run(workdir, model, schema, train)
     save_run_schema(schema, workdir)
 
@@ -111,6 +119,8 @@ def fit(
             *callbacks,
         ],
     )
+    for table in tables:
+        table.flush()
     if validation is not None and best.exists():
         model.load_weights(best)
     temporary = workdir / f".model.{os.getpid()}.keras"

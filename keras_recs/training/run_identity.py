@@ -46,8 +46,7 @@ def begin_run(workdir: Path, model: keras.Model, schema: Schema, train: Any) -> 
     """
     identity = _identity(model, schema, train)
     stored = workdir / "checkpoints" / _FILE
-    resumes = (workdir / "checkpoints" / "resume").exists() and stored.exists()
-    if resumes:
+    if is_interrupted(workdir):
         known = json.loads(stored.read_text(encoding="utf-8"))
         changed = [name for name, value in identity.items() if known.get(name) != value]
         if changed:
@@ -63,6 +62,12 @@ def begin_run(workdir: Path, model: keras.Model, schema: Schema, train: Any) -> 
     temporary.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, stored)
     return False
+
+
+def is_interrupted(workdir: Path) -> bool:
+    """Whether a run directory holds an interrupted run, which has a checkpoint."""
+    checkpoints = workdir / "checkpoints"
+    return (checkpoints / "resume").exists() and (checkpoints / _FILE).exists()
 
 
 def clear_run(workdir: Path) -> None:
