@@ -14,7 +14,9 @@ def write_table(model, schema, table, path, layer="embedding", progress=True):
 
     The file has the columns `key` (string, or int64 where the ids are integers) and
     `embedding` (fixed-size list of float32). Rows out of vocabulary come first, with
-    a null key; padding is left out.
+    a null key; padding is left out. Of a table with `max_keys` it has the keys that
+    have a row now, as `keras_recs.preprocessing.HashKey` makes them of the values,
+    which a model does not know.
 
     Args:
         model: a model with a `FeatureEmbedding` layer.
@@ -35,21 +37,28 @@ def write_table(model, schema, table, path, layer="embedding", progress=True):
     import pyarrow.parquet as pq
 
     from keras_recs.layers.embedding.find_table import find_table
-    from keras_recs.preprocessing.table_keys import first_row, table_keys
+    from keras_recs.preprocessing.table_keys import first_row
+    from keras_recs.training.keys_and_rows import keys_and_rows
 
     embedding, config = find_table(model, table, layer)
-    keys = table_keys(schema, table)
+    keys, rows_of_keys = keys_and_rows(model, schema, table)
     first = first_row(schema, table)
-    if first + len(keys) != config.num_rows:
+    described = schema.tables[table]
+    if described.num_rows != config.num_rows:
         raise ValueError(
-            f"Table '{table}' has {first + len(keys)} rows in the schema and "
+            f"Table '{table}' has {described.num_rows} rows in the schema and "
             f"{config.num_rows} in layer '{layer}': they are not of one model."
         )
+    all_rows = np.concatenate([np.arange(1, first), rows_of_keys])
     dim = config.embedding_dim
     key_type = pa.string() if keys.dtype == object else pa.int64()
     columns = pa.schema(
         [("key", key_type), ("embedding", pa.list_(pa.float32(), dim))],
-        metadata={"keras_recs.table": table, "keras_recs.num_oov": str(first - 1)},
+        metadata={
+            "keras_recs.table": table,
+            "keras_recs.num_oov": str(first - 1),
+            "keras_recs.kind": described.kind,
+        },
     )
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -57,17 +66,18 @@ def write_table(model, schema, table, path, layer="embedding", progress=True):
         with (
             pq.ParquetWriter(temporary, columns) as writer,
             tqdm(
-                total=config.num_rows - 1,
+                total=len(all_rows),
                 unit="row",
                 unit_scale=True,
                 desc=f"table {table}",
                 disable=not progress,
             ) as bar,
         ):
-            for start in range(1, config.num_rows, CHUNK_ROWS):
-                rows = np.arange(start, min(start + CHUNK_ROWS, config.num_rows))
+            for start in range(0, len(all_rows), CHUNK_ROWS):
+                rows = all_rows[start : start + CHUNK_ROWS]
                 values = embedding.read_rows(table, rows)
-                named = [None if r < first else keys[r - first] for r in rows]
+                places = range(start - first + 1, start - first + 1 + len(rows))
+                named = [None if i < 0 else keys[i] for i in places]
                 lists = pa.FixedSizeListArray.from_arrays(
                     pa.array(values.reshape(-1), pa.float32()), dim
                 )
@@ -79,4 +89,4 @@ def write_table(model, schema, table, path, layer="embedding", progress=True):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return config.num_rows - 1
+    return len(all_rows)

@@ -36,9 +36,8 @@ def table_rows(schema, inputs):
             expire_after=owner.expire_after,
             name=layer_name,
         )
-        found = vocabulary({feature.name: inputs[feature.name] for feature in users})
-        for feature in users:
-            row = found[feature.name]
+        found = vocabulary([inputs[feature.name] for feature in users])
+        for feature, row in zip(users, found, strict=True):
             if not isinstance(feature, (MultiValuedFeature, SequenceFeature)):
                 # Row 0 is for padding: a missing value is out of vocabulary.
                 row = ops.maximum(row, 1)

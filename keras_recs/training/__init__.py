@@ -1,8 +1,17 @@
 """Training under a tf.distribute strategy, and what a run leaves behind."""
 
+from keras_recs.training.evict_stale_keys import EvictStaleKeys
 from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.fit import fit
+from keras_recs.training.grow_table import grow_table
 from keras_recs.training.initialize_table import initialize_table
 from keras_recs.training.make_strategy import make_strategy
 
-__all__ = ["ExactMetrics", "fit", "initialize_table", "make_strategy"]
+__all__ = [
+    "EvictStaleKeys",
+    "ExactMetrics",
+    "fit",
+    "grow_table",
+    "initialize_table",
+    "make_strategy",
+]

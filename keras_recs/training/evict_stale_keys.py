@@ -17,7 +17,8 @@ class EvictStaleKeys(keras.callbacks.Callback):
 
     The freed rows of the tables get fresh initial values, and their rows in the
     optimizer's slots the slot's initial value, so that the next key to get such a row
-    starts as every new key does. Adds `evicted_keys` to the logs of each epoch.
+    starts as every new key does. Adds `evicted_keys` to the logs of each epoch, the sum
+    of all such callbacks.
 
     Args:
         vocabulary: `DynamicVocabulary` of the model, or its name.
@@ -31,8 +32,9 @@ class EvictStaleKeys(keras.callbacks.Callback):
     Raises:
         TypeError: at the start of training for layers of other types.
         ValueError: for a wrong `every`; at the start of training for an unknown name,
-            no `expire_after` and a table with fewer rows than the vocabulary; after
-            the first step for an optimizer that keeps slots but cannot reset rows.
+            no `expire_after`, a compressed table and one with fewer rows than the
+            vocabulary; after the first step for an optimizer that keeps slots but
+            cannot reset rows.
 
     Example: `EvictStaleKeys("vocabulary", [("embedding", "item")], expire_after=9_000)`
     """
@@ -90,7 +92,7 @@ class EvictStaleKeys(keras.callbacks.Callback):
         if self.every == "epoch":
             self._evict()
         if logs is not None:
-            logs["evicted_keys"] = self._evicted
+            logs["evicted_keys"] = logs.get("evicted_keys", 0) + self._evicted
 
     def _evict(self):
         if hasattr(self.model, "jax_state_sync"):
@@ -130,6 +132,14 @@ class EvictStaleKeys(keras.callbacks.Callback):
         layer, table = entry if isinstance(entry, (tuple, list)) else (entry, None)
         layer = self._find(layer)
         if table is not None and hasattr(layer, "reset_rows"):
+            for config in getattr(layer, "tables", ()):
+                if config.name == table and config.compression is not None:
+                    raise ValueError(
+                        f"Table '{table}' of '{layer.name}' is compressed: its rows "
+                        "share memory and cannot be reset one by one. Leave out its "
+                        "`compression`, or `expire_after`. Received: compression="
+                        f"{type(config.compression).__name__}"
+                    )
             if layer.built:
                 last = np.array([self._vocabulary.num_rows - 1])
                 layer.variable_rows(table, last)  # raises where there is no such row

@@ -13,6 +13,7 @@ import keras
 
 from keras_recs.schema import Schema
 from keras_recs.training.check_two_level_tables import check_two_level_tables
+from keras_recs.training.evict_stale_keys import EvictStaleKeys
 from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.run_identity import begin_run, is_interrupted
 from keras_recs.training.save_run_schema import save_run_schema
@@ -43,6 +44,10 @@ def fit(
     `workdir`, model and data, goes on at the epoch it was in; a finished one is
     replaced. It leaves `model.keras`, `schema.json`,
     `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
+
+    Keys of features with `expire_after` are evicted at the end of each epoch, before
+    its metrics are computed. An `EvictStaleKeys` among `callbacks` takes the place of
+    that.
 
     Tables that lie partly in files (`hot_rows`) are complete in them at the end, and in
     each checkpoint. What an interrupted run leaves in the files is refused, but by that
@@ -80,6 +85,7 @@ def fit(
     workdir = Path(workdir)
     checkpoints = workdir / "checkpoints"
     tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
+    evictions = _evictions(model, schema, callbacks)
     begin_run(workdir, model, schema, train)
     save_run_schema(schema, workdir)
 
@@ -112,6 +118,8 @@ def fit(
         shuffle=False,  # the data set has its own order
         verbose=verbose,
         callbacks=[
+            # First, so that metrics and checkpoints are of one model.
+            *evictions,
             *watchers,
             _HistoryFile(workdir / "history.csv"),
             keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
@@ -127,6 +135,28 @@ def fit(
     model.save(temporary)
     os.replace(temporary, workdir / "model.keras")
     return history
+
+
+def _evictions(
+    model: keras.Model, schema: Schema, given: Sequence[keras.callbacks.Callback]
+) -> list[EvictStaleKeys]:
+    """A callback for each table whose keys expire, over all layers that hold it."""
+    from keras_recs.layers.embedding.feature_embedding import FeatureEmbedding
+    from keras_recs.models.find_vocabulary import find_vocabulary
+
+    found: list[EvictStaleKeys] = []
+    if any(isinstance(callback, EvictStaleKeys) for callback in given):
+        return found
+    for name, owner in schema.table_owners.items():
+        if getattr(owner, "expire_after", None) is not None:
+            holders = [
+                (layer, name)
+                for layer in model._flatten_layers()
+                if isinstance(layer, FeatureEmbedding)
+                and name in layer.features.values()
+            ]
+            found.append(EvictStaleKeys(find_vocabulary(model, schema, name), holders))
+    return found
 
 
 def _first_metric(schema: Schema) -> str:

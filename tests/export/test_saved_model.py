@@ -12,11 +12,20 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 import keras_recs
-from keras_recs import CategoricalFeature, CrossedFeature, Label, NumericFeature, Schema
+from keras_recs import (
+    CategoricalFeature,
+    CrossedFeature,
+    Label,
+    NumericFeature,
+    Schema,
+    SequenceFeature,
+)
 from keras_recs.export import saved_model
 from keras_recs.export.float32_twin import float32_twin
 from keras_recs.export.fresh_process import _environment
 from keras_recs.export.raw_rows import RawRows
+from keras_recs.models import logistic_regression
+from keras_recs.preprocessing import SchemaPreprocessor
 from tests.export.small_models import deep_model, linear_model, make_inputs
 from tests.samples import ITEMS, PRICE, USERS, click_columns, example, write_vocabulary
 
@@ -528,3 +537,34 @@ def test_no_tensorflow_in_the_process_that_checks():
     subprocess.run(
         [sys.executable, "-c", code], check=True, timeout=60, env=_environment()
     )
+
+
+def test_keys_that_training_learnt_are_answered_as_in_keras(tmp_path, ask):
+    """A key with a row, one seen too seldom, one never seen, and a missing value."""
+    schema = Schema(
+        features=[
+            CategoricalFeature("user", max_keys=4, admission_count=2),
+            SequenceFeature("friends", table="user", max_length=2),
+        ],
+        labels=[Label("y", task="regression")],
+    )
+    model = logistic_regression(schema)
+    linear = model.get_layer("linear")
+    linear.weight_of_value.write_rows("user", range(6), 10.0 ** np.arange(6)[:, None])
+    layer = SchemaPreprocessor(schema)
+    batch = {"user": ["a", "a", "b"], "friends": [["c", ""], ["c", ""], ["", ""]]}
+    model(layer({n: tf.constant(v) for n, v in batch.items()}), training=True)
+
+    path = saved_model(model, schema, tmp_path / "export")
+    raw = {
+        "user": np.array([b"a", b"b", b"never", b"", b"c"], object),
+        "friends": np.array(
+            [[b"", b""], [b"", b""], [b"", b""], [b"", b""], [b"a", b"never"]], object
+        ),
+    }
+    # Row 1 is out of vocabulary, 2 that of a, 3 that of c; friends are averaged.
+    expected = [100, 10, 10, 10, 1000 + (100 + 10) / 2]
+    answer = ask(path, "serving_default", raw)["y"]
+    np.testing.assert_allclose(answer[:, 0], expected, rtol=1e-6)
+    inputs = layer({name: tf.constant(value) for name, value in raw.items()})
+    np.testing.assert_allclose(model(inputs)["y"], answer, rtol=1e-6)

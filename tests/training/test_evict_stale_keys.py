@@ -112,6 +112,33 @@ def test_a_layer_of_several_tables():
     np.testing.assert_allclose(model.optimizer.accumulator(table)[5], 0.1)
 
 
+def test_the_log_has_the_sum_of_several_tables():
+    model = make_model()
+    first, second = (EvictStaleKeys("vocabulary", ["table"], 2) for _ in range(2))
+    for callback in (first, second):
+        callback.set_model(model)
+        callback.on_train_begin()
+        callback.on_epoch_begin(0)
+    first._evicted, second._evicted = 3, 4
+    logs = {}
+    first.on_epoch_end(0, logs)
+    second.on_epoch_end(0, logs)
+    assert logs == {"evicted_keys": 7}
+
+
+def test_a_compressed_table_cannot_be_reset():
+    from keras_recs.layers import FeatureEmbedding, QuotientRemainder, TableConfig
+
+    table = TableConfig("item", 11, 2, compression=QuotientRemainder(4))
+    layer = FeatureEmbedding([table], {"item": "item"}, name="tables")
+    callback = EvictStaleKeys("vocabulary", [(layer, "item")], 2)
+    callback.set_model(make_model())
+    with pytest.raises(
+        ValueError, match=r"'item' of 'tables' is compressed.*QuotientRemainder"
+    ):
+        callback.on_train_begin()
+
+
 def test_nothing_stale_changes_nothing():
     model = make_model()
     history = train(model, EvictStaleKeys("vocabulary", ["table"], expire_after=9))

@@ -11,8 +11,11 @@ from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
 from keras_recs.data import array_dataset
 from keras_recs.evaluation import evaluate
 from keras_recs.models import deepfm, logistic_regression
-from keras_recs.training import fit
+from keras_recs.models.find_vocabulary import find_vocabulary
+from keras_recs.optimizers import SparseAdagrad
+from keras_recs.training import EvictStaleKeys, fit
 from tests import samples
+from tests.numpy_reference import hash_key
 
 SCHEMA = Schema(
     features=[
@@ -150,6 +153,55 @@ def test_a_run_is_complete(tmp_path, click_schema):
     (inputs, *_), *_ = array_dataset(data, schema, 64, shuffle=False)
     for name, values in loaded.predict_on_batch(inputs).items():
         np.testing.assert_array_equal(values, model.predict_on_batch(inputs)[name])
+
+
+EXPIRING = Schema(
+    features=[CategoricalFeature("user", max_keys=4, expire_after=2)],
+    labels=[Label("click")],
+)
+
+
+def expiring_model(optimizer=None):
+    """A model whose optimizer and batches see "a" in the first of three steps only."""
+    model = deepfm(EXPIRING, embedding_dim=2, hidden_units=(2,))
+    optimizer = optimizer or SparseAdagrad(0.5)
+    model.compile(optimizer, "binary_crossentropy", run_eagerly=True)
+    data = {"user": ["a", "b", "b", "c", "b", "d"], "click": [1, 0, 1, 0, 1, 0]}
+    return model, array_dataset(data, EXPIRING, 2, shuffle=False)
+
+
+def test_stale_keys_are_evicted_and_their_rows_are_fresh(tmp_path):
+    model, batches = expiring_model()
+    history = fit(model, batches, EXPIRING, tmp_path, verbose=0)
+    assert history.history["evicted_keys"] == [1.0]
+    assert history_of(tmp_path)[0]["evicted_keys"] == "1.0"
+    keys, rows, _ = find_vocabulary(model, EXPIRING, "user").vocabulary()
+    assert keys.tolist() == [hash_key(value) for value in "bcd"]
+    assert rows.tolist() == [3, 4, 5], "row 2 was that of a"
+    linear = model.get_layer("linear").weight_of_value
+    assert linear.read_rows("user", [2]) == 0, "as its initializer makes it"
+    assert (linear.read_rows("user", [3, 4, 5]) != 0).all()
+    assert (abs(model.get_layer("embedding").read_rows("user", [2])) <= 0.05).all()
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert find_vocabulary(loaded, EXPIRING, "user").num_keys == 3
+
+
+def test_a_callback_of_ones_own_takes_the_place_of_the_eviction(tmp_path):
+    model, batches = expiring_model()
+    own = EvictStaleKeys("keys_user", [("embedding", "user")], every=9)
+    history = fit(model, batches, EXPIRING, tmp_path, callbacks=[own], verbose=0)
+    assert history.history["evicted_keys"] == [0.0]
+
+
+def test_keys_that_expire_need_an_optimizer_that_can_reset_rows(tmp_path):
+    model, batches = expiring_model("adam")
+    with pytest.raises(ValueError, match=r"cannot reset the slots of rows.*Adam"):
+        fit(model, batches, EXPIRING, tmp_path, verbose=0)
+    other = logistic_regression(SCHEMA)
+    other.compile("sgd", "binary_crossentropy")
+    with pytest.raises(ValueError, match="no DynamicVocabulary 'keys_user'"):
+        fit(other, batches, EXPIRING, tmp_path / "other", verbose=0)
+    assert not (tmp_path / "other").exists(), "said before anything is written"
 
 
 def test_without_validation(train, tmp_path):

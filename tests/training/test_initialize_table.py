@@ -8,8 +8,10 @@ import pytest
 from keras_recs import CategoricalFeature, Label, Schema
 from keras_recs.export import write_table
 from keras_recs.models import deepfm
+from keras_recs.models.find_vocabulary import find_vocabulary
 from keras_recs.schema import FittedVocabulary
 from keras_recs.training import initialize_table
+from tests.numpy_reference import hash_key
 from tests.samples import write_vocabulary
 
 
@@ -146,3 +148,101 @@ def test_a_failed_write_leaves_the_file_that_was_there(schema, tmp_path, monkeyp
         write_table(model, schema, "item", path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.glob("*.*")] == ["item.parquet"]
+
+
+# === Tables whose keys are learnt in training ===
+
+
+GROWING = Schema(
+    features=[
+        CategoricalFeature("item", max_keys=3, admission_count=2, num_oov=2),
+        CategoricalFeature("hour", hash_bins=3),
+    ],
+    labels=[Label("click")],
+)
+
+
+def growing_model(*values, schema=GROWING):
+    """A model that saw each of the values twice."""
+    model = model_of(schema)
+    keys = np.array([hash_key(value) for value in values] * 2, "int64")
+    inputs = {"item": keys, "hour": np.ones(len(keys), "int32")}
+    model(inputs, training=True)
+    return model
+
+
+def row_of(model):
+    keys, its_rows, _ = find_vocabulary(model, GROWING, "item").vocabulary()
+    return dict(zip(keys.tolist(), its_rows.tolist(), strict=True))
+
+
+def test_learnt_keys_go_out_as_hashes_and_come_back(tmp_path):
+    model = growing_model("a", "b")
+    path = tmp_path / "item.parquet"
+    assert write_table(model, GROWING, "item", path, progress=False) == 4
+    table = pq.read_table(path)
+    a, b = hash_key("a"), hash_key("b")
+    assert table.column("key").to_pylist() == [None, None, a, b], "no free rows"
+    assert table.schema.field("key").type == pa.int64()
+    values = np.array(table.column("embedding").to_pylist())
+    np.testing.assert_array_equal(values, rows(model, count=5)[1:])
+
+    other = growing_model("b", "c")
+    before = rows(other)
+    found = initialize_table(other, GROWING, "item", path, progress=False)
+    assert found == {"set": 4, "missing": 1, "unknown": 0}
+    assert row_of(other) == {b: 3, hash_key("c"): 4, a: 5}
+    after = rows(other)
+    np.testing.assert_array_equal(after[[1, 2, 5, 3]], values)
+    np.testing.assert_array_equal(after[4], before[4])
+    counts = find_vocabulary(other, GROWING, "item").vocabulary()[2]
+    assert counts.tolist() == [2, 2, 2], "the next sighting keeps it"
+
+    third = growing_model()
+    found = initialize_table(third, GROWING, "item", (other, GROWING), progress=False)
+    assert found == {"set": 5, "missing": 0, "unknown": 0}
+    assert row_of(third) == row_of(other)
+    np.testing.assert_array_equal(rows(third)[1:], after[1:])
+
+
+def test_values_of_ones_own_get_rows_while_there_are(tmp_path):
+    model = growing_model("x")
+    write(tmp_path / "t.parquet", ["a", "7", "c"], [[1.0] * 3] * 3)
+    found = initialize_table(model, GROWING, "item", tmp_path / "t.parquet")
+    assert found == {"set": 2, "missing": 1, "unknown": 1}
+    assert row_of(model) == {hash_key("x"): 3, hash_key("a"): 4, hash_key("7"): 5}
+    write(tmp_path / "t.parquet", [7, 8], [[2.0] * 3] * 2)
+    found = initialize_table(model, GROWING, "item", tmp_path / "t.parquet")
+    assert found == {"set": 1, "missing": 2, "unknown": 1}, "7 is the string '7'"
+    assert rows(model)[5].tolist() == [2, 2, 2]
+
+
+def test_from_a_fitted_vocabulary_and_what_hashes_cannot_do(schema, tmp_path):
+    source = model_of(schema)
+    model = growing_model()
+    found = initialize_table(model, GROWING, "item", (source, schema), progress=False)
+    assert found == {"set": 5, "missing": 0, "unknown": 0}
+    assert row_of(model)[hash_key("käse")] == 5
+    np.testing.assert_array_equal(rows(model), [*rows(model)[:1], *rows(source)[1:]])
+    with pytest.raises(
+        ValueError, match=r"'item' is of kind 'vocabulary' and .* of kind 'dynamic'"
+    ):
+        initialize_table(source, schema, "item", (model, GROWING))
+    write_table(model, GROWING, "item", tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match=r"Table 'item': .* must hold strings.*int64"):
+        initialize_table(source, schema, "item", tmp_path / "t.parquet")
+    write_table(model, GROWING, "hour", tmp_path / "t.parquet")
+    with pytest.raises(
+        ValueError, match=r"'item' is of kind 'dynamic' and .* of kind 'hash'"
+    ):
+        initialize_table(model, GROWING, "item", tmp_path / "t.parquet")
+    write(tmp_path / "t.parquet", [1.5], [[1.0] * 3])
+    with pytest.raises(ValueError, match=r"must hold strings or integers.*double"):
+        initialize_table(model, GROWING, "item", tmp_path / "t.parquet")
+
+
+def test_the_keys_of_a_schema_alone_are_not_known():
+    from keras_recs.preprocessing.table_keys import table_keys
+
+    with pytest.raises(ValueError, match=r"'item' are learnt.*call `vocabulary\(\)`"):
+        table_keys(GROWING, "item")
