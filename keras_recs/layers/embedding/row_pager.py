@@ -172,7 +172,7 @@ class RowPager:
                 f"A training step of the table '{self.folder}' stopped while rows "
                 "moved, which are lost. Use `restore(folder)`, or load saved weights."
             )
-        rows = self._checked(rows)
+        rows = self.checked(rows)
         self._open(writing=True)
         slots = self._entry_of_row[rows]  # (n,)
         slots -= 1
@@ -230,10 +230,21 @@ class RowPager:
             Slots, int32 `(n,)`, any for a row that is not in memory; positions of these
             rows, int32 `(c,)`, and their values `(c, D)`.
         """
-        rows = self._checked(rows)
+        rows = self.checked(rows)
         slots = self.slots_of(rows)
         cold = np.flatnonzero(slots < 0)
         return np.maximum(slots, 0), cold.astype("int32"), self.read(rows[cold])
+
+    def checked(self, rows):
+        """The rows as an array `(n,)`, all of which are in the table."""
+        rows = np.asarray(rows).reshape(-1)
+        if len(rows) and (rows.min() < 0 or rows.max() >= self.num_rows):
+            wrong = rows[(rows < 0) | (rows >= self.num_rows)][0]
+            raise ValueError(
+                f"Row {wrong} is not in the table '{self.folder}' of {self.num_rows} "
+                "rows. Map ids that are not known to a row of their own before."
+            )
+        return rows
 
     def slots_of(self, rows):
         """Slots of rows, int32, with -1 for those that are not in memory."""
@@ -564,16 +575,6 @@ class RowPager:
         self._in_batch = np.zeros(self.hot_rows, bool)
         self._used = self._hand = self._lookups = self._halvings = 0
         self._moving = False
-
-    def _checked(self, rows):
-        rows = np.asarray(rows).reshape(-1)
-        if len(rows) and (rows.min() < 0 or rows.max() >= self.num_rows):
-            wrong = rows[(rows < 0) | (rows >= self.num_rows)][0]
-            raise ValueError(
-                f"Row {wrong} is not in the table '{self.folder}' of {self.num_rows} "
-                "rows. Map ids that are not known to a row of their own before."
-            )
-        return rows
 
     def _free_slots(self, number):
         """Slots to fill, and those of them to empty before, int32."""

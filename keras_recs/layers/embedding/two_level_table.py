@@ -225,7 +225,7 @@ class TwoLevelTable(keras.layers.Layer):
             Float32 array `(n, D)`, or `(n,)` for one number a row.
         """
         pager = self._built_pager()
-        rows = np.asarray(rows, "int64")
+        rows = pager.checked(rows)
         in_order = len(rows) > 1 and (np.diff(rows) == 1).all()
         values = (pager.scan if in_order else pager.read)(rows, slot)
         slots = pager.slots_of(rows)
@@ -242,8 +242,15 @@ class TwoLevelTable(keras.layers.Layer):
             rows: ints `(n,)`, each once.
             values: floats `(n, D)`.
         """
-        with self._built_pager().changing(self._values_of_slots):
-            self._overwrite(np.asarray(rows, "int64"), np.asarray(values, "float32"))
+        pager = self._built_pager()
+        rows, values = pager.checked(rows), np.asarray(values, "float32")
+        if values.shape != (len(rows), self.embedding_dim):
+            raise ValueError(
+                f"Layer '{self.name}': `values` must have the shape "
+                f"{(len(rows), self.embedding_dim)}. Received: {values.shape}"
+            )
+        with pager.changing(self._values_of_slots):
+            self._overwrite(rows, values)
 
     def reset_rows(self, rows, table=0):
         """Gives rows the values that they started with, as if never trained.
@@ -255,7 +262,7 @@ class TwoLevelTable(keras.layers.Layer):
             table: as in `StackedTables`; there is one. Defaults to `0`.
         """
         pager = self._built_pager()
-        rows = np.asarray(rows, "int64")
+        rows = pager.checked(rows)
         with pager.changing(self._values_of_slots):
             self._overwrite(rows, pager.initial_rows(rows))
             for name in pager.slot_names:

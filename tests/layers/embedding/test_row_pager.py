@@ -339,6 +339,34 @@ def test_two_processes_that_train_one_table(folder, tmp_path):
     Memory(tmp_path / "other").bring(np.array([1]))
 
 
+def test_a_holder_that_was_dropped_lets_go(folder):
+    memory = Memory(folder)
+    memory.bring(np.array([1]))
+    memory.flush()
+    memory.itself = memory  # as a Keras model refers to itself
+    del memory
+    Memory(folder).bring(np.array([2]))
+
+
+def test_what_an_earlier_process_left(folder, tmp_path):
+    memory = Memory(folder)
+    assert memory.pager.is_left_over
+    memory.pager.snapshot(tmp_path / "snapshot")
+    memory.pager.restore(tmp_path / "snapshot")
+    assert not memory.pager.is_left_over
+    memory = Memory(folder)
+    assert memory.pager.is_left_over
+    memory.pager.replace([], np.zeros((0, 2)), {}, memory.pager.state)
+    assert not memory.pager.is_left_over
+    memory = Memory(folder)
+    memory.bring(np.array([1]))
+    assert not memory.pager.is_left_over
+    new = Memory(tmp_path / "new")
+    assert not new.pager.is_left_over
+    new.bring(np.array([1]))
+    assert not new.pager.is_left_over
+
+
 def test_a_full_disk(folder, monkeypatch):
     monkeypatch.setattr(
         "shutil.disk_usage", lambda _: type("Usage", (), {"free": 5000})

@@ -263,8 +263,11 @@ def test_a_table_that_was_never_trained_is_saved_and_loaded(tmp_path):
 def test_a_table_that_is_too_large_for_a_file(tmp_path):
     layer = make(tmp_path / "table", max_saved_bytes=4 * ROWS * DIM - 1)
     assert layer.export_size_bytes == 4 * ROWS * DIM
-    with pytest.raises(ValueError, match=r"has 576 bytes.*`snapshot\(folder\)`.*=575"):
+    message = r"has 576 bytes.*`snapshot\(folder\)`.*=575"
+    with pytest.raises(ValueError, match=message):
         model_of(layer).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=message), layer.in_memory():
+        pass
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
@@ -317,6 +320,94 @@ def test_reading_rows_in_chunks(tmp_path):
     np.testing.assert_array_equal(
         np.concatenate(parts), layer(np.arange(5, 65_600)).numpy()
     )
+
+
+def trained(folder):
+    """A table of which some rows are in memory and some trained ones are not."""
+    layer, model, _, _ = pair(folder)
+    train(model, RowwiseAdagrad(0.3))
+    slots = layer.pager.slots_of(np.arange(ROWS))
+    there = layer.pager.stored_rows()
+    cold = np.array([row for row in there if slots[row] < 0])
+    return layer, model, np.flatnonzero(slots >= 0), cold
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_rows_are_read_and_written_wherever_they_are(complete, tmp_path):
+    layer, model, hot, cold = trained(tmp_path / "table")
+    if complete:
+        layer.flush()
+    expected = layer.materialize()
+    kept = layer.materialize("accumulator")
+    state = layer.pager.state
+    rows = np.array([hot[0], cold[0], hot[3], 47, cold[2]])
+    np.testing.assert_array_equal(layer.read_rows(rows), expected[rows])
+    np.testing.assert_array_equal(layer.read_rows(rows, "accumulator"), kept[rows])
+    values = np.arange(15, dtype="float32").reshape(5, 3)
+    layer.write_rows(rows, values)
+    expected[rows] = values
+    np.testing.assert_array_equal(layer.materialize(), expected)
+    np.testing.assert_array_equal(layer(np.arange(ROWS)), expected)
+    np.testing.assert_array_equal(layer.materialize("accumulator"), kept)
+    # Complete files are complete again, with a state of their own.
+    if complete:
+        assert layer.pager.state not in (state, None, "")
+        np.testing.assert_array_equal(layer.pager.read(np.arange(ROWS)), expected)
+    else:
+        assert layer.pager.state is None
+    # Rows that are moved after that are those that were written.
+    train(model, seed=1)
+    untouched = np.setdiff1d(rows, batches(seed=1)[0])
+    assert len(untouched)
+    np.testing.assert_array_equal(layer.read_rows(untouched), expected[untouched])
+
+
+def test_rows_that_are_reset_start_anew(tmp_path):
+    layer, _, hot, cold = trained(tmp_path / "table")
+    start = make(tmp_path / "other", name="table")
+    start.build((None,))
+    rows = np.array([hot[0], cold[0]])
+    others = np.setdiff1d(np.arange(ROWS), rows)
+    before = layer.materialize(), layer.materialize("accumulator")
+    assert (before[1][rows] > 0.1).all()
+    layer.reset_rows(rows)
+    after = layer.materialize(), layer.materialize("accumulator")
+    np.testing.assert_array_equal(after[0][rows], start.materialize()[rows])
+    np.testing.assert_array_equal(after[1][rows], np.full(2, 0.1, "float32"))
+    for old, new in zip(before, after):
+        np.testing.assert_array_equal(old[others], new[others])
+    # Only rows in memory lie in a variable.
+    ((variable, slots),) = layer.variable_rows(rows)
+    assert variable is layer.embeddings
+    np.testing.assert_array_equal(variable.numpy()[slots], after[0][rows[:1]])
+    assert layer.variable_rows(cold) == []
+
+
+def test_inference_from_a_copy_in_memory(tmp_path):
+    layer, _, hot, cold = trained(tmp_path / "table")
+    rows = np.array([hot[0], cold[0], 47])
+    expected = layer(rows).numpy()
+    with layer.in_memory() as whole:
+        np.testing.assert_array_equal(whole.numpy(), layer.materialize())
+        graph = tf.function(layer).get_concrete_function(tf.TensorSpec([None], "int64"))
+        assert "PyFunc" not in {op.type for op in graph.graph.get_operations()}
+        np.testing.assert_array_equal(layer(rows), expected)
+    layer.write_rows(rows, expected + 1)
+    np.testing.assert_array_equal(layer(rows), expected + 1)
+    np.testing.assert_array_equal(graph(tf.constant(rows)), expected)
+    assert layer.weights == [layer.embeddings]
+
+
+def test_what_is_loaded_counts_and_not_an_optimizer_before(tmp_path):
+    layer, model, _, _ = trained(tmp_path / "table")
+    model.save_weights(tmp_path / "model.weights.h5")
+    kept = layer.materialize("accumulator")
+    layer.pager.close()
+    model.compile(RowwiseAdagrad(0.3), loss="mse")  # which begins anew …
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(tmp_path / "model.weights.h5")  # … and goes on with these
+    layer(np.arange(3), training=True)
+    np.testing.assert_array_equal(layer.materialize("accumulator"), kept)
 
 
 def test_a_new_optimizer_starts_anew(tmp_path):
@@ -374,6 +465,30 @@ def test_a_row_outside(row, training, tmp_path):
         layer(np.array([1, row]), training=training)
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"Row {row} is not"):
         tf.function(layer)(np.array([1, row]), training=training)
+
+
+def test_an_optimizer_whose_state_stays_behind(tmp_path):
+    model = model_of(make(tmp_path / "table", name="table"))
+    message = (
+        r"'table' has only some rows in memory.*Use an optimizer of keras_recs.*LazyAdam"
+        r".*Received: Adam with \['momentum', 'velocity'\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        train(model, keras.optimizers.Adam())
+    assert not (tmp_path / "table").exists()
+    with pytest.raises(ValueError, match=message):
+        train(model, keras.optimizers.Adam(), run_eagerly=True)
+
+
+def test_rows_that_are_written_wrong(tmp_path):
+    layer = make(tmp_path / "table", name="table")
+    layer.build((None,))
+    with pytest.raises(ValueError, match=r"`values` must have the shape \(2, 3\).*1\)"):
+        layer.write_rows([1, 2], np.ones((2, 1)))
+    for call in (layer.read_rows, layer.reset_rows):
+        with pytest.raises(ValueError, match="Row 48 is not in the table"):
+            call([1, ROWS])
+    assert not (tmp_path / "table").exists()
 
 
 def test_two_calls_in_a_step(tmp_path):
