@@ -45,8 +45,9 @@ def saved_model(
         version: int. Defaults to `None`: one more than the highest there is.
         examples: dict of arrays or lists by raw feature, or a pandas `DataFrame`: real
             rows for the check and the warm-up requests. Up to 900 are taken; generated
-            rows (unknown, missing and overlong values) make up the rest. Defaults to
-            `None`: generated rows only.
+            rows (unknown, missing and overlong values) make up the rest. Of features
+            with `max_keys` only real rows hold values that have a row of their own.
+            Defaults to `None`: generated rows only.
         metrics: dict for the manifest, as `metrics.json` of a run holds it. Defaults to
             `None`.
         timeout: float. Seconds after which the check is given up. Defaults to `600.0`.

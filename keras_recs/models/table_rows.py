@@ -50,12 +50,12 @@ def vocabulary_names(schema):
 
     `"keys_<table>"`, where Keras allows the table's name in that of a layer.
     """
-    names = {}
+    names: dict[str, str] = {}
     for table, config in schema.tables.items():
         if config.kind == "dynamic":
             safe = "".join(c if c.isalnum() and c.isascii() else "_" for c in table)
             name = f"keys_{safe}"
-            while name in names.values():
+            while name in (*names.values(), *schema.feature_names):
                 name += "_"
             names[table] = name
     return names

@@ -24,7 +24,8 @@ class EvictStaleKeys(keras.callbacks.Callback):
         vocabulary: `DynamicVocabulary` of the model, or its name.
         embedding: list of the tables that the vocabulary's rows index: a
             `keras.layers.Embedding`, or a pair of a `FeatureEmbedding` and the name of
-            its table. For a layer its name will do.
+            its table. For a layer its name will do. That of a `LinearTerm` is its
+            `weight_of_value`.
         expire_after: int. Steps without a sighting after which a key is stale. `None`
             takes that of the vocabulary. Defaults to `None`.
         every: `"epoch"`, or a number of steps between evictions. Defaults to `"epoch"`.

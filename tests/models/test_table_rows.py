@@ -134,13 +134,14 @@ def test_rows_of_other_tables_are_the_inputs(click_schema):
 
 
 def test_names_of_layers_are_those_that_keras_allows():
-    names = ["movie tags", "movie_tags", "жанр", "item"]
+    names = ["movie tags", "movie_tags", "жанр", "item", "user"]
     features = [CategoricalFeature(name, max_keys=3) for name in names]
-    schema = Schema(features=[*features, CategoricalFeature("other", hash_bins=3)])
+    schema = Schema(features=[*features, CategoricalFeature("keys_user", hash_bins=3)])
     found = vocabulary_names(schema)
     assert found["item"] == "keys_item"
+    assert found["user"] != "keys_user", "an input has that name"
     assert list(found) == names
-    assert len(set(found.values())) == 4
+    assert len(set(found.values())) == 5
     model = rows_model(schema)
     for name in names:
         assert find_vocabulary(model, schema, name).name == found[name]
