@@ -221,6 +221,97 @@ def test_weights_get_a_gradient_only_where_a_value_is():
 # === Storage ===
 
 
+def in_files(folder, **arguments):
+    """A table of which three rows are in memory, beside one that is there wholly."""
+    layer = FeatureEmbedding(
+        [
+            TableConfig("a", 12, 4, hot_rows=3, folder=str(folder)),
+            TableConfig("b", 6, 4),
+        ],
+        {"x": "a", "xs": "a", "y": "b"},
+        {"xs": "mean"},
+        **arguments,
+    )
+    layer.build({"x": (None,), "xs": (None, 2), "y": (None,)})
+    return layer
+
+
+def test_tables_in_files_and_in_memory_side_by_side(tmp_path):
+    layer = in_files(tmp_path / "a")
+    inputs = {"x": [7, 99, 0], "xs": [[1, 7], [0, 0], [-1, 0]], "y": [1, 2, 5]}
+    inputs = {name: tf.constant(value) for name, value in inputs.items()}
+    rows = layer.read_rows("a", np.arange(12))
+    assert len(np.unique(rows)) == 48
+    output = layer(inputs).numpy()
+    assert layer.field_names == ["x", "y", "xs"]
+    np.testing.assert_array_equal(output[:, 0], rows[[7, 1, 0]])
+    expected = [rows[[1, 7]].mean(axis=0), np.zeros(4), rows[1]]
+    np.testing.assert_allclose(output[:, 2], expected, rtol=1e-6)
+    # In training the rows come into memory.
+    np.testing.assert_array_equal(layer(inputs, training=True), output)
+    table = layer.stacks["two_level_a"]
+    assert sorted(np.flatnonzero(table.pager.slots_of(np.arange(12)) >= 0)) == [0, 1, 7]
+    assert [tuple(shard.shape) for shard in layer.shards] == [(3, 4), (6, 4)]
+
+
+def test_rows_of_a_table_in_files(tmp_path):
+    layer = in_files(tmp_path / "a")
+    before = layer.read_rows("a", np.arange(12))
+    layer.stacks["two_level_a"](np.array([2, 3]), training=True)
+    rows, values = np.array([2, 9]), np.array([[1.0] * 4, [2.0] * 4], "float32")
+    layer.write_rows("a", rows, values)
+    np.testing.assert_array_equal(layer.read_rows("a", rows), values)
+    untouched = np.setdiff1d(np.arange(12), rows)
+    np.testing.assert_array_equal(layer.read_rows("a", untouched), before[untouched])
+    ((variable, places),) = layer.variable_rows("a", rows)
+    np.testing.assert_array_equal(variable.numpy()[places], values[:1])
+    layer.reset_rows("a", rows)
+    np.testing.assert_array_equal(layer.read_rows("a", np.arange(12)), before)
+    with pytest.raises(ValueError, match=r"Table 'a' has 12 rows.* 1 to 12"):
+        layer.write_rows("a", [1, 12], values)
+    with pytest.raises(ValueError, match="Table 'a': `values` must be finite"):
+        layer.write_rows("a", [1, 2], values * np.nan)
+
+
+def test_a_table_in_files_has_no_regularizer_of_the_whole(tmp_path):
+    with pytest.raises(ValueError, match=r"Table 'a' lies partly in a file .*BatchL2"):
+        in_files(tmp_path / "a", embeddings_regularizer="l2")
+    layer = in_files(tmp_path / "a", embeddings_regularizer=BatchL2(0.5))
+    inputs = {"x": tf.constant([2]), "xs": tf.constant([[0, 0]]), "y": tf.constant([3])}
+    layer(inputs, training=True)
+    read = layer.read_rows("a", [2]), layer.read_rows("b", [3])
+    np.testing.assert_allclose(
+        sum(layer.losses), sum(0.5 * np.square(r).sum() for r in read), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "initializer", ["uniform", keras.initializers.HeNormal(seed=3)]
+)
+def test_tables_in_files_start_with_rows_of_their_own(initializer, tmp_path):
+    tables = [
+        TableConfig(name, 12, 4, hot_rows=3, folder=str(tmp_path / name))
+        for name in ("a", "b")
+    ]
+    layer = FeatureEmbedding(
+        tables, {"x": "a", "y": "b"}, embeddings_initializer=initializer
+    )
+    layer.build({"x": (None,), "y": (None,)})
+    a, b = (layer.read_rows(name, np.arange(12)) for name in ("a", "b"))
+    assert (a != b).all()
+    assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.5
+
+
+def test_rows_of_a_compressed_table_have_no_place():
+    layer = one_table(TableConfig("item", 30, 4, compression=QuotientRemainder(6)))
+    message = "Table 'item' is compressed: its rows share memory"
+    with pytest.raises(ValueError, match=message):
+        layer.write_rows("item", [1], np.ones((1, 4)))
+    for call in (layer.reset_rows, layer.variable_rows):
+        with pytest.raises(ValueError, match=message):
+            call("item", [1])
+
+
 def test_bfloat16_storage_takes_half_the_memory():
     layer = one_table(
         TableConfig("item", 30, 4, dtype="bfloat16", initializer="normal")
@@ -431,6 +522,11 @@ def test_rows_must_be_integers():
         ({"dtype": "float16"}, "`dtype` must be of"),
         ({"hot_rows": 3}, "`hot_rows` and `folder` go together"),
         ({"hot_rows": 3, "folder": "f", "dtype": "bfloat16"}, "`hot_rows` is float32"),
+        (
+            {"hot_rows": 31, "folder": "f"},
+            "`hot_rows` must not be more than its rows.*hot_rows=31, num_rows=30",
+        ),
+        ({"max_saved_bytes": 1.5}, "`max_saved_bytes` must be a positive integer"),
     ],
 )
 def test_messages_of_tables(arguments, message):

@@ -1,0 +1,80 @@
+"""How the tables of a model are stored."""
+
+import numpy as np
+import pytest
+
+from keras_recs import CategoricalFeature, Label, Schema
+from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
+from keras_recs.models import EmbeddingOptions, deepfm, wide_and_deep
+
+SCHEMA = Schema(
+    features=[
+        CategoricalFeature("user", vocabulary_size=18),
+        CategoricalFeature("item", vocabulary_size=8),
+    ],
+    labels=[Label("click")],
+)
+
+
+def test_arguments_of_a_table(tmp_path):
+    options = EmbeddingOptions(
+        dtype="bfloat16",
+        embedding_dims={"item": 2},
+        hot_rows={"user": 5},
+        folder=str(tmp_path),
+        max_saved_bytes=1000,
+    )
+    assert options.of_table("item", 4) == {
+        "embedding_dim": 2,
+        "dtype": "bfloat16",
+        "compression": None,
+    }
+    assert options.of_table("user", 4) == {
+        "embedding_dim": 4,
+        "dtype": "float32",
+        "compression": None,
+        "hot_rows": 5,
+        "folder": str(tmp_path / "user"),
+        "max_saved_bytes": 1000,
+    }
+
+
+@pytest.mark.parametrize("builder", [deepfm, wide_and_deep])
+def test_each_layer_of_a_model_has_a_folder_for_a_table(builder, tmp_path):
+    options = EmbeddingOptions(
+        hot_rows={"user": 5, "item": 3}, folder=str(tmp_path), max_saved_bytes=1000
+    )
+    model = builder(SCHEMA, 4, (4,), embedding_options=options)
+    tables = find_two_level_tables(model)
+    found = {table.folder: (table.embedding_dim, table.hot_rows) for table in tables}
+    assert found == {
+        str(tmp_path / "user"): (4, 5),
+        str(tmp_path / "item"): (4, 3),
+        str(tmp_path / "user.linear"): (1, 5),
+        str(tmp_path / "item.linear"): (1, 3),
+    }
+    assert {table.max_saved_bytes for table in tables} == {1000}
+    # The first-order weights start at zero, the embeddings of no two tables alike.
+    values = {table.folder: table.materialize() for table in tables}
+    assert not values[str(tmp_path / "user.linear")].any()
+    user, item = values[str(tmp_path / "user")], values[str(tmp_path / "item")]
+    assert (user[: len(item)] != item).all()
+    assert np.abs(user).max() <= 0.05
+
+
+def test_messages(tmp_path):
+    with pytest.raises(ValueError, match=r"`hot_rows` needs `folder`.*'user': 5"):
+        EmbeddingOptions(hot_rows={"user": 5})
+    for hot_rows, message in (
+        ({"user": 21}, r"Table 'user': `hot_rows` must not be more.*=21, num_rows=20"),
+        ({"user": 0}, r"Table 'user': `hot_rows` must be a positive.*hot_rows=0"),
+        ({"uzer": 5}, r"`hot_rows` names tables that the schema does not.*'uzer'"),
+    ):
+        options = EmbeddingOptions(hot_rows=hot_rows, folder=str(tmp_path))
+        with pytest.raises(ValueError, match=message):
+            deepfm(SCHEMA, 4, (4,), embedding_options=options)
+    options = EmbeddingOptions(
+        hot_rows={"user": 5}, folder=str(tmp_path), max_saved_bytes=0
+    )
+    with pytest.raises(ValueError, match=r"'user': `max_saved_bytes` must be a pos"):
+        deepfm(SCHEMA, 4, (4,), embedding_options=options)
