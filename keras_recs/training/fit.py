@@ -51,7 +51,7 @@ def fit(
 
     Tables that lie partly in files (`hot_rows`) are complete in them at the end, and in
     each checkpoint. What an interrupted run leaves in the files is refused, but by that
-    run itself, which goes on from its checkpoint.
+    run itself, which goes on from its checkpoint; where it has none yet, remove them.
 
     Args:
         model: compiled `keras.Model`, made in the strategy's scope.

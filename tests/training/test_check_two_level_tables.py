@@ -193,6 +193,34 @@ def test_what_an_earlier_run_left_is_not_mixed_with_new_weights(train, tmp_path)
     ).max()
 
 
+def test_rows_of_keys_that_are_evicted_start_anew(tmp_path):
+    schema = Schema(
+        features=[
+            CategoricalFeature("user", max_keys=30, expire_after=3),
+            CategoricalFeature("item", vocabulary_size=8),
+        ],
+        labels=[Label("click")],
+    )
+    users = [f"u{number}" for number in np.repeat(np.arange(12), 4)]
+    data = {"user": users, "item": np.arange(48) % 8, "click": np.arange(48) % 2}
+    options = EmbeddingOptions(hot_rows={"user": 6}, folder=str(tmp_path / "tables"))
+    model = deepfm(schema, 4, (4,), embedding_options=options)
+    tables = find_two_level_tables(model)
+    before = [table.materialize() for table in tables]
+    model.compile(RowwiseAdagrad(0.3), "binary_crossentropy")
+    batches = array_dataset(data, schema, 8, shuffle=False)  # two users in each
+    history = fit(model, batches, schema, tmp_path / "run", verbose=0).history
+    assert history["evicted_keys"] == [6]
+    for table, old in zip(tables, before, strict=True):
+        assert table.pager.evictions > 0
+        changed = np.flatnonzero((table.materialize() != old).any(axis=1))
+        assert len(changed) == 6
+        others = np.setdiff1d(np.arange(32), changed)
+        np.testing.assert_array_equal(
+            table.read_rows(others, "accumulator"), np.full(26, 0.1, "float32")
+        )
+
+
 # === What would train wrong, or fail later ===
 
 STATEFUL = [

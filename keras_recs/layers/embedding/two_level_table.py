@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_recs.layers.embedding.initial_terms import initial_terms, with_seed
 from keras_recs.layers.embedding.row_pager import RowPager
+from keras_recs.layers.embedding.state_left_behind import state_left_behind
 from keras_recs.register import register
 
 _CHUNK = 65_536  # rows that are read at once
@@ -36,7 +37,8 @@ class TwoLevelTable(keras.layers.Layer):
 
     `model.save` and `save_weights` store the trained rows, and loading puts them in the
     place of what is in `folder`. `get_weights` holds only the rows in memory. A table
-    goes on from what is in `folder`: remove it to begin anew.
+    goes on from what is in `folder`: remove it to begin anew. Export a model by
+    `keras_recs.export.saved_model`: Keras's own export would refer to this process.
 
     Args:
         num_rows: int.
@@ -377,14 +379,7 @@ class TwoLevelTable(keras.layers.Layer):
         Args:
             optimizer: Keras optimizer that was built with the rows in memory.
         """
-        start = f"{self.pager.prefix}_"
-        travels = {id(variable) for variable in self.pager.attached.values()}
-        kept = [
-            variable.name.removeprefix(start)
-            for variable in optimizer.variables
-            if variable.name.startswith(start) and id(variable) not in travels
-        ]
-        kept += ["weight_decay"] * _decays(optimizer, self.embeddings)
+        kept = state_left_behind(optimizer, self.embeddings)
         if kept:
             raise ValueError(
                 f"Layer '{self.name}' has only some rows in memory, and the optimizer "
@@ -575,19 +570,6 @@ def _scatter(variable, rows, values):
 
     return tf.raw_ops.ResourceScatterUpdate(
         resource=_handle(variable), indices=rows, updates=values
-    )
-
-
-def _decays(optimizer, variable):
-    """Whether an optimizer shrinks a variable as a whole at each step."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    parts = [inner] if inner is not None else getattr(optimizer, "parts", [])
-    if parts:
-        return any(_decays(part, variable) for part in parts)
-    return (
-        getattr(optimizer, "weight_decay", None) is not None
-        and any(mine is variable for mine in optimizer._trainable_variables)
-        and optimizer._use_weight_decay(variable)
     )
 
 
