@@ -38,7 +38,6 @@ SMALL_ARGUMENTS = {
     "hidden_units": (8, 4),
     "num_cross_layers": 2,
     "projection_dim": 3,
-    "stacked": True,
     "bottom_units": (6,),
     "top_units": (6,),
     "dropout": 0.25,

@@ -282,11 +282,7 @@ def dcn_v2(model, schema, example):
         if layer.down is not None:
             kernel = np.asarray(layer.down.kernel, "float64") @ kernel
         crossed, number = cross(x0, crossed, kernel.T, bias), number + 1
-    heads = model.get_layer("heads").dense.kernel.shape[0]
-    layers = _mlp(model.get_layer("deep"))
-    if heads == len(layers[-1][1]):  # stacked: the head reads the tower alone
-        return _answers(schema, _head(model, mlp(crossed, layers)))
-    deep = mlp(x0, layers)
+    deep = mlp(x0, _mlp(model.get_layer("deep")))
     return _answers(schema, _head(model, np.concatenate([crossed, deep])))
 
 

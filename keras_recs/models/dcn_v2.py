@@ -9,6 +9,7 @@ from keras_recs.models.build_inputs import (
     embedding_arguments,
     stack_numbers,
 )
+from keras_recs.models.table_rows import table_rows
 
 
 def dcn_v2(
@@ -17,14 +18,11 @@ def dcn_v2(
     num_cross_layers=3,
     projection_dim=None,
     hidden_units=(256, 128),
-    stacked=False,
     dropout=0.0,
-    batch_norm=False,
     embeddings_regularizer=None,
     embedding_options=None,
-    seed=None,
 ):
-    """Builds DCN-V2: cross layers beside an MLP, or below it.
+    """Builds DCN-V2: cross layers beside an MLP.
 
     Args:
         schema: a fitted `keras_recs.Schema`.
@@ -34,14 +32,10 @@ def dcn_v2(
         projection_dim: int. Rank of the cross layers' matrices. Defaults to `None`:
             full matrices.
         hidden_units: ints. Widths of the deep tower. Defaults to `(256, 128)`.
-        stacked: bool. The tower reads the cross layers' output, not the features.
-            Defaults to `False`.
         dropout: float. Rate in the tower. Defaults to `0.0`.
-        batch_norm: bool. Normalize in the tower. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
         embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
             `None`.
-        seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
@@ -60,13 +54,14 @@ def dcn_v2(
     # === Inputs ===
     inputs = build_inputs(schema)
     check_id_features(schema, "DCN-V2")
+    rows = table_rows(schema, inputs)
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = FeatureEmbedding(
         **embedding_arguments(schema, embedding_dim, options=embedding_options),
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
-    )(inputs)  # (B, F, D)
+    )(rows)  # (B, F, D)
     x0 = keras.layers.Flatten(name="embedded")(fields)  # (B, F·D)
     if numbers is not None:
         x0 = keras.layers.Concatenate(name="features")([x0, numbers])  # (B, F·D + N)
@@ -76,10 +71,7 @@ def dcn_v2(
         layer = CrossLayer(projection_dim, name=f"cross_{i}")
         cross = layer([x0, cross])  # (B, F·D + N)
     # === Tower ===
-    deep = MLP(
-        hidden_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="deep"
-    )(cross if stacked else x0)  # (B, H)
+    deep = MLP(hidden_units, dropout=dropout, name="deep")(x0)  # (B, H)
     # === Head ===
-    towers = [deep] if stacked else [cross, deep]
-    outputs = PredictionHeads(schema.tasks, name="heads")(towers)
+    outputs = PredictionHeads(schema.tasks, name="heads")([cross, deep])
     return keras.Model(inputs, outputs, name="dcn_v2")

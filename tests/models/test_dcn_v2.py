@@ -7,12 +7,9 @@ from keras_recs.models import dcn_v2
 from tests import harness, numpy_reference
 
 
-@pytest.mark.parametrize("stacked", [False, True])
 @pytest.mark.parametrize("projection_dim", [None, 3])
-def test_forms(click_schema, stacked, projection_dim):
-    model = dcn_v2(
-        click_schema, 4, 2, projection_dim, hidden_units=(8, 4), stacked=stacked
-    )
+def test_ranks(click_schema, projection_dim):
+    model = dcn_v2(click_schema, 4, 2, projection_dim, hidden_units=(8, 4))
     rng = np.random.default_rng(0)
     model.set_weights(
         [rng.normal(size=w.shape, scale=0.4) for w in model.get_weights()]
