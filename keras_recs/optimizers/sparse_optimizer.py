@@ -148,7 +148,8 @@ class SparseOptimizer(keras.optimizers.Optimizer):
             return self.add_variable(
                 shape=variable.shape[:1] if by_row else variable.shape,
                 dtype="float32",  # that of a bfloat16 table, too
-                initializer=keras.initializers.Constant(value),
+                # One operation: Keras's `Constant` takes the memory of the slot twice.
+                initializer=lambda shape, dtype: ops.full(shape, value, dtype),
                 name=f"{variable.path.replace('/', '_')}_{name}",
             )
 

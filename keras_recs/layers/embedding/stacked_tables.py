@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_recs.layers.embedding.gather_rows import gather_rows
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
+from keras_recs.layers.embedding.shard_initializer import ShardInitializer
 from keras_recs.register import register
 
 CHUNK_ROWS = 1_000_000
@@ -63,14 +64,18 @@ class StackedTables(keras.layers.Layer):
         """Creates the variables."""
         self.shards = []
         for number in range(self.num_shards):
+            initializer = ShardInitializer(
+                self.embeddings_initializers, self.num_rows, number, self.num_shards
+            )
             shard = self.add_weight(
                 name="embeddings" if self.num_shards == 1 else f"embeddings_{number}",
                 shape=(self._shard_rows(number), self.embedding_dim),
                 dtype=self.storage_dtype,
-                initializer=_Filling(self, number),
+                initializer=initializer,
                 regularizer=self.embeddings_regularizer,
                 autocast=False,  # else mixed precision would cast the whole table
             )
+            initializer.finish(shard)
             shard.is_table = True  # for keras_recs.optimizers
             self.shards.append(shard)
         self.built = True
@@ -152,44 +157,6 @@ class StackedTables(keras.layers.Layer):
 
     def _shard_rows(self, number):
         return len(range(number, sum(self.num_rows), self.num_shards))
-
-
-class _Filling:
-    """Initial values of a shard, each table's by its own initializer."""
-
-    def __init__(self, stack, number):
-        self.stack = stack
-        self.number = number
-
-    def __call__(self, shape, dtype=None):
-        if keras.backend.backend() != "tensorflow":
-            return self._values(shape, dtype)
-        import tensorflow as tf
-
-        # In a graph each operation reuses the memory of the one before; eagerly a
-        # random table would take three times its size.
-        return tf.function(lambda: self._values(shape, dtype), autograph=False)()
-
-    def _values(self, shape, dtype):
-        stack = self.stack
-        starts = np.cumsum([0, *stack.num_rows])
-        # Rows of this shard below each start.
-        below = [len(range(self.number, int(s), stack.num_shards)) for s in starts]
-        counts = np.diff(below)
-        # Neighbouring tables of one initializer are drawn at once.
-        blocks = []
-        for initializer, count in zip(stack.embeddings_initializers, counts):
-            if blocks and blocks[-1][0] is initializer:
-                blocks[-1][1] += int(count)
-            else:
-                blocks.append([initializer, int(count)])
-        drawn = [
-            renewed_initializer(initializer, self.number)(
-                (count, shape[1]), dtype=dtype
-            )
-            for initializer, count in blocks
-        ]
-        return drawn[0] if len(drawn) == 1 else ops.concatenate(drawn, axis=0)
 
 
 def _write(variable, rows, values):
