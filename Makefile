@@ -51,6 +51,10 @@ $(VENV)-backends/.installed: setup.cfg setup.py
 	touch $@
 
 # Beside other libraries, each in an environment of its own; an interrupted run goes on.
+# The default set of cells, or those of PEERS, MODELS, ROWS, BATCH and INPUT, such as
+# make benchmark PEERS=torchrec,keras_recs MODELS=dlrm ROWS=1000,40000 BATCH=16384 INPUT=tfrecord
 benchmark: install
-	$(BIN)/python benchmarks/peers/build_venvs.py
-	$(BIN)/python -m benchmarks.embeddings
+	$(BIN)/python benchmarks/peers/build_venvs.py $(if $(PEERS),--peers=$(PEERS))
+	$(BIN)/python -m benchmarks.embeddings $(if $(PEERS),--peers=$(PEERS)) \
+		$(if $(MODELS),--models=$(MODELS)) $(if $(ROWS),--rows=$(ROWS)) \
+		$(if $(BATCH),--batch=$(BATCH)) $(if $(INPUT),--input=$(INPUT))

@@ -10,6 +10,7 @@ measured here.
 
 import collections
 import glob
+import itertools
 import json
 import sys
 import tempfile
@@ -31,6 +32,7 @@ OUTPUT = flags.DEFINE_string("output", None, "JSON file.")
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the data.")
 
 FEATURES, DIM, NUMBERS, MLP = 26, 16, 13, (400, 400)
+XLA = "CpuExecutable::ExecuteAsyncOnStream"  # here only the dot products
 MATMUL = ("MatMul", "_FusedMatMul", "_MklMatMul", "_MklNativeMatMul", "BatchMatMulV2")
 
 
@@ -42,7 +44,7 @@ def group_of(name: str, kind: str) -> str:
         return "write rows"
     if kind == "ResourceGather":
         return "read rows for the update" if "rowwise" in name else "look up"
-    if kind.lstrip("_") in ("XlaRun", "XlaLaunch", "XlaCompile") or "dots" in name:
+    if f"{name}:{kind}" == XLA:
         return "dot products"
     if kind in MATMUL or "MatMul" in kind:
         return "matrix products"
@@ -84,10 +86,13 @@ def profile(model, dataset) -> tuple[collections.Counter, collections.Counter, f
             events = [
                 event
                 for event in line.events
-                if ":" in names[event.metadata_id].replace("::", "")
+                if names[event.metadata_id] == XLA
+                or ":" in names[event.metadata_id].replace("::", "")
             ]
             for event, own in _own_times(events):
                 name, _, kind = names[event.metadata_id].rpartition(":")
+                if name == "EagerLocalExecute":
+                    continue  # waits for the step
                 spent = own / 1e9 / STEPS.value
                 groups[group_of(name, kind)] += spent
                 operations[f"{kind} {name}"] += spent
@@ -117,7 +122,7 @@ def floor() -> dict:
     import tensorflow as tf
 
     widths = [NUMBERS, *MLP, DIM], [DIM + FEATURES * (FEATURES + 1) // 2, *MLP, 1]
-    weights = sum(a * b for part in widths for a, b in zip(part, part[1:]))
+    weights = sum(a * b for part in widths for a, b in itertools.pairwise(part))
     dots = (FEATURES + 1) ** 2 * DIM
     # Forward once, backward twice; the first layer needs no gradient of its input.
     flops = 2 * BATCH.value * (3 * (weights + dots) - NUMBERS * MLP[0])

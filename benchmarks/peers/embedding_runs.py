@@ -13,11 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.peers.build_venvs import is_current
+from benchmarks.peers.build_venvs import OWN, is_current
 from benchmarks.peers.peer_run import SKIPPED
 
 HERE = Path(__file__).resolve().parent
-OWN = ("keras_recs", "stock_keras")  # run where this program runs
 FINAL = ("done", "skipped", "timeout", "memory")  # what is not tried again
 LIMITS = ("timeout", "memory")  # unless there are other limits
 

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_recs.optimizers.apply_adagrad import apply_adagrad
 from keras_recs.optimizers.sparse_optimizer import SparseOptimizer
 from keras_recs.register import register
 
@@ -33,8 +34,8 @@ class RowwiseAdagrad(SparseOptimizer):
     [(10,)]
 
     Reference: [Gupta et al., 2014](https://doi.org/10.1145/2623330.2623612), as used by
-    [DLRM](https://arxiv.org/abs/1906.00091): a_r += mean_d g_rd²,
-    w_rd −= η g_rd / √(a_r + ε).
+    [DLRM](https://arxiv.org/abs/1906.00091): a_r starts at a₀ + ε,
+    a_r += mean_d g_rd², w_rd −= η g_rd / √a_r.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class RowwiseAdagrad(SparseOptimizer):
         self.epsilon = epsilon
 
     def slots(self, is_table):
-        """One accumulator."""
-        return {"accumulator": (self.initial_accumulator_value, is_table)}
+        """One accumulator, which starts with the ε that belongs to each root."""
+        initial = self.initial_accumulator_value + self.epsilon
+        return {"accumulator": (initial, is_table)}
 
     def new_values(self, value, gradient, slots, learning_rate):
         """Adagrad, by row where the accumulator is."""
@@ -58,11 +60,16 @@ class RowwiseAdagrad(SparseOptimizer):
         square = ops.square(gradient)
         if len(accumulator.shape) < len(gradient.shape):
             accumulator = accumulator + ops.mean(square, axis=-1)  # (n,)
-            rate = learning_rate * ops.rsqrt(accumulator + self.epsilon)  # (n,)
+            rate = learning_rate * ops.rsqrt(accumulator)  # (n,)
             return value - ops.expand_dims(rate, -1) * gradient, [accumulator]
         accumulator = accumulator + square
-        step = learning_rate * gradient * ops.rsqrt(accumulator + self.epsilon)
+        step = learning_rate * gradient * ops.rsqrt(accumulator)
         return value - step, [accumulator]
+
+    def update_at_once(self, gradient, variable, slots, learning_rate):
+        """One operation for a variable that is no table."""
+        apply_adagrad(variable, slots[0], gradient, learning_rate)
+        return True
 
     def get_config(self):
         """Constructor arguments."""

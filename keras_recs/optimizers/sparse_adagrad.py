@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_recs.optimizers.apply_adagrad import apply_adagrad
 from keras_recs.optimizers.sparse_optimizer import SparseOptimizer
 from keras_recs.register import register
 
@@ -42,14 +43,19 @@ class SparseAdagrad(SparseOptimizer):
         self.epsilon = epsilon
 
     def slots(self, is_table):
-        """One accumulator a weight."""
-        return {"accumulator": (self.initial_accumulator_value, False)}
+        """One accumulator a weight, which starts with the ε of each root."""
+        return {"accumulator": (self.initial_accumulator_value + self.epsilon, False)}
 
     def new_values(self, value, gradient, slots, learning_rate):
-        """a += g², w −= η g / √(a + ε)."""
+        """a += g², w −= η g / √a."""
         accumulator = slots[0] + ops.square(gradient)
-        step = learning_rate * gradient * ops.rsqrt(accumulator + self.epsilon)
+        step = learning_rate * gradient * ops.rsqrt(accumulator)
         return value - step, [accumulator]
+
+    def update_at_once(self, gradient, variable, slots, learning_rate):
+        """One operation for a variable that is no table."""
+        apply_adagrad(variable, slots[0], gradient, learning_rate)
+        return True
 
     def get_config(self):
         """Constructor arguments."""

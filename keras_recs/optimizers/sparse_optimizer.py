@@ -73,6 +73,20 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         """
         raise NotImplementedError
 
+    def update_at_once(self, gradient, variable, slots, learning_rate):
+        """Updates a variable that is no table, if TensorFlow has an operation for it.
+
+        Args:
+            gradient: tensor.
+            variable: float32 `tf.Variable`.
+            slots: its Keras variables, in the order of `slots`.
+            learning_rate: float32 scalar.
+
+        Returns:
+            bool. Whether it did; otherwise `new_values` does.
+        """
+        return False
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable."""
         index = self._get_variable_index(variable)
@@ -81,6 +95,11 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         if is_sparse(gradient):
             self._update_rows(gradient, variable, slots, learning_rate)
             return
+        if keras.backend.backend() == "tensorflow" and not self._is_table[index]:
+            if variable.dtype == "float32" and self.update_at_once(
+                gradient, variable, slots, learning_rate
+            ):
+                return
         value = ops.cast(variable, "float32")
         gradient = ops.cast(gradient, "float32")
         before = [ops.convert_to_tensor(slot) for slot in slots]
