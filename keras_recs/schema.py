@@ -32,9 +32,15 @@ def _check(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def _is_name(name: Any) -> bool:
+    return (
+        isinstance(name, str) and bool(name) and "/" not in name and name.isprintable()
+    )
+
+
 def _check_name(owner: str, name: Any) -> None:
     _check(
-        isinstance(name, str) and bool(name) and "/" not in name and name.isprintable(),
+        _is_name(name),
         f"`name` of a {owner} must be a non-empty printable string without '/'. "
         f"Received: name={name!r}",
     )
@@ -195,6 +201,16 @@ class MultiValuedFeature(_IdFeature):
             the longest example of a batch.
         combiner: `"mean"`, `"sum"`, `"sqrtn"` or `"max"` over the values that are
             there. Defaults to `"mean"`. An empty set gives zeros.
+        weights: string. Column with a list of floats, one a value, by which the values
+            are weighed when they are pooled (not with `"max"`), in first-order terms
+            too. It serves no other feature. A text column has the same separator. A
+            list without any weight means that all values weigh 1. A value that is
+            dropped (a missing one, or one beyond `max_length`) takes its weight along;
+            the `default` of an empty set weighs 1. A negative weight is taken as it is.
+            Another number of weights than of values is an error: a bad row when data
+            are prepared, an error of the whole request in serving. A weight that is
+            missing beside others, NaN or infinite makes a bad row too; in serving it
+            counts as 0. Defaults to `None`: all values weigh 1.
         vocabulary_size, hash_bins, min_count, max_vocabulary_size, max_keys,
             admission_count, expire_after, num_oov, default, table: as in
             `CategoricalFeature`; `default` stands in for an empty set.
@@ -203,10 +219,22 @@ class MultiValuedFeature(_IdFeature):
     separator: str = "|"
     max_length: int | None = None
     combiner: str = "mean"
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_list_options(self)
+        if self.weights is not None:
+            _check(
+                _is_name(self.weights),
+                f"Feature '{self.name}': `weights` must name a column, by a non-empty "
+                f"printable string without '/'. Received: weights={self.weights!r}",
+            )
+            _check(
+                self.combiner != "max",
+                f"Feature '{self.name}' has `weights` and needs the `combiner` 'mean', "
+                f"'sum' or 'sqrtn'. Received: combiner='max', weights={self.weights!r}",
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -545,6 +573,7 @@ class Schema:
         _check(bool(self.features), "A Schema needs at least one feature.")
         self._check_names()
         self._check_weights()
+        self._check_value_weights()
         self._check_crosses()
         self._check_tables()
 
@@ -561,8 +590,20 @@ class Schema:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Names of all features, crosses included: the keys of the model's inputs."""
+        """Names of all features, crosses included.
+
+        With the columns of `value_weights` they are the keys of the model's inputs.
+        """
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def value_weights(self) -> dict[str, str]:
+        """By feature: the column that weighs its values, where there is one."""
+        return {
+            feature.name: feature.weights
+            for feature in self.features
+            if isinstance(feature, MultiValuedFeature) and feature.weights is not None
+        }
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -608,11 +649,10 @@ class Schema:
         return tuple(f for f in self.features if isinstance(f, CrossedFeature))
 
     @property
-    def columns(self) -> dict[str, Column]:
-        """Columns of the raw data that the schema reads, by name.
+    def request_columns(self) -> dict[str, Column]:
+        """Columns of a serving request: raw features and the weights of their values.
 
-        A column may serve twice (a feature that is also the group key); the feature's
-        type then holds.
+        The weights follow their feature.
         """
         columns: dict[str, Column] = {}
         for feature in self.raw_features:
@@ -623,6 +663,21 @@ class Schema:
                 is_list=separator is not None,
                 separator=separator,
             )
+            weights = self.value_weights.get(feature.name)
+            if weights is not None:
+                columns[weights] = Column(
+                    weights, "float32", is_list=True, separator=separator
+                )
+        return columns
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Columns of the raw data that the schema reads, by name.
+
+        A column may serve twice (a feature that is also the group key); the feature's
+        type then holds.
+        """
+        columns = self.request_columns
         others = [(label.name, "float32") for label in self.labels]
         others += [(label.sample_weight, "float32") for label in self.labels]  # type: ignore[misc]
         others += [(self.group_key, "string"), (self.timestamp, "int64")]  # type: ignore[list-item]
@@ -855,6 +910,18 @@ class Schema:
                 and (shared is None or isinstance(shared, NumericFeature)),
                 f"Label '{label.name}': `sample_weight` must be a column of numbers "
                 f"that is no label. Received: sample_weight={weight!r}",
+            )
+
+    def _check_value_weights(self) -> None:
+        used = [*self.feature_names, *self.label_names, *self.value_weights.values()]
+        used += [label.sample_weight or "" for label in self.labels]
+        used += [self.group_key or "", self.timestamp or ""]
+        for name, weights in self.value_weights.items():
+            _check(
+                used.count(weights) == 1,
+                f"Feature '{name}': `weights` must name a column of its own, which is "
+                "no feature, label, sample weight, group key or timestamp, and weighs "
+                f"no other feature. Received: weights={weights!r}",
             )
 
     def _check_crosses(self) -> None:

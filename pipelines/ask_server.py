@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 import shlex
@@ -79,16 +80,18 @@ def _keras_prediction(workdir: Path, raw: Path) -> tuple[dict, dict]:
     inputs, _ = next(iter(dataset))
     outputs = model.predict_on_batch(inputs)
     expected = {name: float(np.ravel(value)[0]) for name, value in outputs.items()}
-    names = [feature.name for feature in schema.raw_features]
-    row = {name: _json_value(last[name], schema.columns[name]) for name in names}
+    row = {
+        name: _json_value(last[name], column)
+        for name, column in schema.request_columns.items()
+    }
     return row, expected
 
 
 def _json_value(text: str, column: Any) -> Any:
     """A CSV value as a request holds it; missing is `""`, −1 or NaN."""
     if column.is_list:
-        values = text.split(column.separator) if text else []
-        return values or [""]
+        item = dataclasses.replace(column, is_list=False)
+        return [_json_value(value, item) for value in text.split(column.separator)]
     if column.dtype == "string":
         return text
     if column.dtype == "int64":

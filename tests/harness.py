@@ -276,6 +276,7 @@ def layer_cases(folder):
                 "units": 2,
                 "num_shards": 2,
                 "kernel_regularizer": "l2",
+                "value_weights": {"tags": "tag_weight"},
             },
             lambda batch: {
                 "inputs": _lookups(batch),
@@ -419,7 +420,7 @@ def functional(layer, values, batch=None):
 
 def model_schemas(folder):
     """Schemas by name on which every builder must work."""
-    from keras_recs import CategoricalFeature, Label, Schema
+    from keras_recs import CategoricalFeature, Label, MultiValuedFeature, Schema
     from tests.samples import click_schema
 
     return {
@@ -431,6 +432,15 @@ def model_schemas(folder):
                 CategoricalFeature("item", hash_bins=6),
             ],
             labels=[Label("rating", task="regression"), Label("click"), Label("buy")],
+        ),
+        "weights of values": Schema(
+            features=[
+                CategoricalFeature("user", vocabulary_size=5),
+                MultiValuedFeature("mean", hash_bins=6, weights="w"),
+                MultiValuedFeature("sum", hash_bins=6, weights="x", combiner="sum"),
+                MultiValuedFeature("sqrtn", table="sum", weights="y", combiner="sqrtn"),
+            ],
+            labels=[Label("click")],
         ),
     }
 
@@ -463,6 +473,10 @@ def model_inputs(schema, batch, seed=0):
         else:
             values = rng.integers(1, rows, batch)
         inputs[feature.name] = values.astype("int32")
+        if feature.name in schema.value_weights:
+            # At the padding too, where a weight says nothing.
+            weights = rng.uniform(0.1, 2, values.shape).astype("float32")
+            inputs[schema.value_weights[feature.name]] = weights
     return inputs
 
 

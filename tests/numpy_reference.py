@@ -136,18 +136,20 @@ def cross(x0, x, weights, bias):
     )
 
 
-def pool(vectors, combiner):
+def pool(vectors, combiner, weights=None):
     """The vectors that are there, `(n, D)` with n ≥ 0, as one."""
     if len(vectors) == 0:
         return np.zeros(vectors.shape[1])
     if combiner == "max":
         return np.array([max(column) for column in vectors.T])
+    weights = [1.0] * len(vectors) if weights is None else weights
+    weights = [float(w) if math.isfinite(w) else 0.0 for w in weights]
     total = np.zeros(vectors.shape[1])
-    for vector in vectors:
-        total += vector
-    return (
-        total / {"sum": 1, "mean": len(vectors), "sqrtn": len(vectors) ** 0.5}[combiner]
-    )
+    for vector, weight in zip(vectors, weights, strict=True):
+        total += weight * vector
+    squares = sum(w * w for w in weights)
+    divisor = {"sum": 1, "mean": sum(weights), "sqrtn": squares**0.5}[combiner]
+    return total / divisor if divisor else 0 * total
 
 
 def mlp(x, layers, activation=relu):
@@ -169,6 +171,7 @@ class Stacked:
             self.tables[table.name] = np.array(rows[start : start + table.num_rows])
             start += table.num_rows
         self.features, self.combiners = layer.features, layer.combiners
+        self.value_weights = layer.value_weights
 
     def row(self, feature, r):
         table = self.tables[self.features[feature]]
@@ -185,7 +188,11 @@ class Stacked:
                 there = [self.row(feature, int(r)) for r in value if r != 0]
                 dim = next(iter(self.tables.values())).shape[1]
                 there = np.array(there, "float64").reshape(-1, dim)
-                pooled.append(pool(there, self.combiners[feature]))
+                weights = None
+                if feature in self.value_weights:
+                    given = example[self.value_weights[feature]]
+                    weights = [w for w, r in zip(given, value, strict=True) if r != 0]
+                pooled.append(pool(there, self.combiners[feature], weights))
         return np.array(single + pooled, "float64")
 
 

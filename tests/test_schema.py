@@ -125,6 +125,62 @@ def test_options_of_a_list(kind, arguments, message):
         kind("x", **arguments)
 
 
+def test_weights_of_a_set():
+    for weights in ("", "a/b", 3, True):
+        message = f"'x': `weights` must name a column.*weights={weights!r}"
+        with pytest.raises(ValueError, match=message):
+            MultiValuedFeature("x", weights=weights)
+    with pytest.raises(
+        ValueError, match=r"'x' has `weights` and needs .*combiner='max', weights='w'"
+    ):
+        MultiValuedFeature("x", weights="w", combiner="max")
+    with pytest.raises(TypeError, match="weights"):
+        SequenceFeature("x", weights="w")
+
+
+@pytest.mark.parametrize("weights", ["x", "n", "y", "sw", "user", "time", "w"])
+def test_weights_need_a_column_of_their_own(weights):
+    with pytest.raises(
+        ValueError, match=f"Feature '[vx]': `weights` must .*own.*weights='{weights}'"
+    ):
+        Schema(
+            features=[
+                MultiValuedFeature("v", weights="w"),
+                MultiValuedFeature("x", weights=weights),
+                NumericFeature("n"),
+            ],
+            labels=[Label("y", sample_weight="sw")],
+            group_key="user",
+            timestamp="time",
+        )
+
+
+def test_columns_of_weights():
+    schema = Schema(
+        features=[
+            MultiValuedFeature("a", separator=";", weights="wa", num_oov=2),
+            MultiValuedFeature("b", table="a", weights="wb"),
+            NumericFeature("n"),
+        ],
+        labels=[Label("y")],
+    )
+    assert schema.value_weights == {"a": "wa", "b": "wb"}
+    assert schema["b"].num_oov == 2
+    assert list(schema.request_columns) == ["a", "wa", "b", "wb", "n"]
+    assert schema.request_columns["wa"] == Column(
+        "wa", "float32", is_list=True, separator=";"
+    )
+    assert schema.columns == {
+        **schema.request_columns,
+        "y": Column("y", "float32", required=True),
+    }
+    assert Schema.from_json(schema.to_json()) == schema
+    plain = Schema(features=[MultiValuedFeature("a")])
+    assert "weights" not in plain.to_json(), "what was fitted earlier stays the same"
+    other = Schema(features=[MultiValuedFeature("a", weights="wa")])
+    assert other.fingerprint() != plain.fingerprint()
+
+
 def test_options_of_a_sequence():
     with pytest.raises(ValueError, match=r"'x': `padding` must be .*padding='middle'"):
         SequenceFeature("x", padding="middle")

@@ -57,8 +57,8 @@ def encode_records(columns: Mapping[str, pa.Array], rows: int) -> Records:
     list) is left out.
 
     Args:
-        columns: dict of binary, int64 or float32 Arrow arrays, or lists of binary or
-            int64 without nulls.
+        columns: dict of binary, int64 or float32 Arrow arrays, or lists of these
+            without nulls.
         rows: int. Their length.
 
     Returns:
@@ -126,7 +126,11 @@ def _field(name: str, column: pa.Array) -> _Field:
         else:
             values = column.flatten().to_numpy()
             ends = column.offsets.to_numpy() - column.offsets[0].as_py()
-            tag, contents = _INT64_LIST, _varints(values, ends)
+            if pa.types.is_float32(column.type.value_type):
+                data = values.astype("<f4").tobytes()
+                tag, contents = _FLOAT_LIST, _binary(data, 4 * ends)
+            else:
+                tag, contents = _INT64_LIST, _varints(values, ends)
     elif pa.types.is_binary(column.type):
         tag, contents, present = _BYTES_LIST, column, _present(column)
     elif pa.types.is_float32(column.type):

@@ -6,7 +6,8 @@ from keras_recs.schema import MISSING_ID, Schema
 def parse_spec(schema: Schema, *, features_only: bool = True) -> dict:
     """What `tf.io.parse_example` reads for a schema.
 
-    A feature may be absent: it then reads as `""`, −1 or NaN, and a list as empty.
+    A feature may be absent: it then reads as `""`, −1 or NaN, and a list as empty. The
+    weights of a feature's values are a list beside it.
 
     Args:
         schema: a `keras_recs.Schema`.
@@ -20,7 +21,7 @@ def parse_spec(schema: Schema, *, features_only: bool = True) -> dict:
     import tensorflow as tf
 
     missing = {"string": "", "int64": MISSING_ID, "float32": float("nan")}
-    names = {feature.name for feature in schema.raw_features}
+    names = schema.request_columns
     spec: dict[str, object] = {}
     for name, column in schema.columns.items():
         if features_only and name not in names:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_recs.preprocessing.reading.align_weights import align_weights
 from keras_recs.schema import MISSING_ID, Column, Label, Schema
 
 
@@ -39,10 +40,12 @@ def raw_columns(
     """The columns of a schema from a dict of arrays or a `DataFrame`.
 
     Raises:
-        ValueError: for a missing column, columns of different lengths, or a value of
-            the wrong type; the column is named.
+        ValueError: for a missing column, columns of different lengths, a value of the
+            wrong type, weights that are not as many as the values, or a weight that is
+            not finite; the column is named.
     """
-    features = {feature.name for feature in schema.raw_features}
+    features = schema.request_columns
+    aligned = {*schema.value_weights, *schema.value_weights.values()}
     columns = {}
     for name, column in schema.columns.items():
         if features_only and name not in features:
@@ -52,12 +55,15 @@ def raw_columns(
                 f"`data` lacks column '{name}' of the schema. Received: "
                 f"{[str(key) for key in data]}"
             )
-        columns[name] = _raw_column(_array(data[name]), column)
+        values = _array(data[name])
+        columns[name] = _raw_column(values, column, keep_missing=name in aligned)
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
             f"All columns of `data` must have as many rows. Received: {lengths}"
         )
+    for name, weights in schema.value_weights.items():
+        _align(columns, name, weights)
     for label in schema.labels if not features_only else ():
         _check_label(columns, label)
     return columns
@@ -83,6 +89,33 @@ def _check_label(columns: dict[str, RawColumn], label: Label) -> None:
             )
 
 
+def _align(columns: dict[str, RawColumn], name: str, weights: str) -> None:
+    """Drops the missing values of a list together with their weights."""
+    values, splits = columns[name].values, np.asarray(columns[name].row_splits)
+    numbers = columns[weights].values
+    number_splits = np.asarray(columns[weights].row_splits)
+    there = values != (MISSING_ID if values.dtype == np.int64 else b"")
+    known = ~np.isnan(numbers)
+    kept, errors = align_weights(there, splits, known, number_splits, name)
+    for position in np.flatnonzero(np.isinf(numbers)):
+        row = int(np.searchsorted(number_splits, position, side="right")) - 1
+        errors.setdefault(row, "a weight is not finite")
+    for row, reason in sorted(errors.items()):
+        start, stop = number_splits[row : row + 2]
+        raise ValueError(
+            f"Column '{weights}' must have a finite weight for each value of '{name}', "
+            f"or none at all: {reason}. Received: {numbers[start:stop].tolist()} in "
+            f"row {row}."
+        )
+    columns[name] = _kept_items(columns[name], there)
+    columns[weights] = _kept_items(columns[weights], kept)
+
+
+def _kept_items(column: RawColumn, kept: np.ndarray) -> RawColumn:
+    counts = np.concatenate([[0], np.cumsum(kept)])
+    return RawColumn(column.values[kept], counts[np.asarray(column.row_splits)])
+
+
 def _array(values: Any) -> Any:
     """Values as a NumPy array, or as a list where a row is a list itself."""
     if hasattr(values, "to_numpy"):
@@ -90,7 +123,9 @@ def _array(values: Any) -> Any:
     return values
 
 
-def _raw_column(values: Any, column: Column) -> RawColumn:
+def _raw_column(
+    values: Any, column: Column, *, keep_missing: bool = False
+) -> RawColumn:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise ValueError(
             f"Column '{column.name}' must be an array or a list with an entry a row. "
@@ -111,7 +146,9 @@ def _raw_column(values: Any, column: Column) -> RawColumn:
             row = (row,)
         # −1 fills up lists of integer ids, as "" does those of strings.
         filler = MISSING_ID if column.dtype == "int64" else ""
-        flat.extend(x for x in row if not _is_missing(x) and x != filler)
+        flat.extend(
+            x for x in row if keep_missing or not (_is_missing(x) or x == filler)
+        )
         splits.append(len(flat))
     scalars = _scalars(flat, column)
     return RawColumn(scalars, np.asarray(splits, "int64"))

@@ -35,8 +35,9 @@ def write_tfrecords(
     """Writes the rows of raw files as `tf.train.Example`, in sharded TFRecord files.
 
     An example holds the raw values of the schema's columns: strings, int64 or float32,
-    lists of them for multi-valued and sequence features. A missing feature is left out.
-    What is missing and what a bad row is: see `keras_recs.preprocessing.fit`.
+    lists of them for multi-valued and sequence features and for weights of values. A
+    missing feature is left out. What is missing and what a bad row is: see
+    `keras_recs.preprocessing.fit`.
 
     The files are named `<prefix>-00000-of-00008.tfrecord` (`.gz` if compressed) and
     appear when all are written. They are of equal length give or take a few rows, and

@@ -27,19 +27,23 @@ def check_model(model: keras.Model, schema: Schema) -> None:
             f"inputs of type {type(inputs).__name__} and outputs of type "
             f"{type(outputs).__name__}"
         )
-    names = set(schema.feature_names)
+    names = {*schema.feature_names, *schema.value_weights.values()}
     absent = sorted(names - inputs.keys())
     unknown = sorted(inputs.keys() - names)
     if absent or unknown:
         raise ValueError(
-            f"The inputs of model '{model.name}' must be the features of the schema. "
-            f"The model lacks {absent}; the schema lacks {unknown}. Export with the "
-            "schema that the model was built from."
+            f"The inputs of model '{model.name}' must be the features of the schema "
+            "and the weights of their values. The model lacks "
+            f"{absent}; the schema lacks {unknown}. Export with the schema that the "
+            "model was built from."
         )
     numbers = {feature.name for feature in schema.numeric_features}
     for feature in schema.features:
         is_number = feature.name in numbers
         _check_input(feature, inputs[feature.name], is_number)
+        if feature.name in schema.value_weights:
+            weights = inputs[schema.value_weights[feature.name]]
+            _check_input(feature, weights, True)
     for name, tensor in outputs.items():
         if len(tensor.shape) == 0 or tensor.shape[0] is not None:
             raise ValueError(

@@ -21,8 +21,8 @@ def generate_rows(schema: Schema, num_rows: int, seed: int = 0) -> dict[str, lis
     """Makes rows of raw features.
 
     About one value in ten is unknown and one in ten missing; lists are empty, short,
-    full and too long; numbers lie within and beyond the range of the training split.
-    The last row but one has no known value, the last no value at all.
+    full and too long, with weights or none; numbers lie within and beyond the range of
+    the training split. The last row but one has no known value, the last no value.
 
     Args:
         schema: fitted `keras_recs.Schema`.
@@ -46,6 +46,9 @@ def generate_rows(schema: Schema, num_rows: int, seed: int = 0) -> dict[str, lis
             column = _lists(feature, known, strange, num_rows, rng)
             unknown, missing = [strange[0]], []
         columns[feature.name] = [*column, unknown, missing][-num_rows:]
+        if feature.name in schema.value_weights:
+            name = schema.value_weights[feature.name]
+            columns[name] = _weights(columns[feature.name], rng)
     return columns
 
 
@@ -85,6 +88,13 @@ def _ids(known, unknown, missing, num_rows, rng) -> list:
     for row in np.flatnonzero(odd < 0.2):
         values[row] = unknown[row % len(unknown)] if odd[row] < 0.1 else missing
     return values
+
+
+def _weights(lists, rng) -> list:
+    """A weight a value from 0 to 2, or none."""
+    weights = [np.round(rng.uniform(0, 2, len(values)), 1) for values in lists]
+    odd = rng.random(len(lists)) < 0.1
+    return [[] if none else w.tolist() for none, w in zip(odd, weights, strict=True)]
 
 
 def _lists(feature, known, unknown, num_rows, rng) -> list:

@@ -21,9 +21,11 @@ class RawRows:
 
     Args:
         columns: `RawColumn` by feature; missing values are `""`, −1 and NaN.
+        value_weights: by feature: the column that weighs its values. Defaults to none.
     """
 
     columns: dict[str, RawColumn]
+    value_weights: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def for_check(cls, schema: Schema, examples: Any = None, seed: int = 0) -> RawRows:
@@ -53,14 +55,23 @@ class RawRows:
             name: _without_missing(_joined(real[name], column) if real else column)
             for name, column in generated.items()
         }
-        return cls(columns)
+        return cls(columns, schema.value_weights)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
     def arrays(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        """Rows `start … stop − 1` by feature: `(B,)`, lists filled up to `(B, L)`."""
-        return {n: _dense(c, start, stop) for n, c in self.columns.items()}
+        """Rows `start … stop − 1` by feature: `(B,)`, lists filled up to `(B, L)`.
+
+        Weights are as wide as the values of their feature.
+        """
+        arrays = {n: _dense(c, start, stop) for n, c in self.columns.items()}
+        for name, weights in self.value_weights.items():
+            missing = arrays[name].shape[1] - arrays[weights].shape[1]
+            arrays[weights] = np.pad(
+                arrays[weights], ((0, 0), (0, missing)), constant_values=np.nan
+            )
+        return arrays
 
     def examples(self, start: int, stop: int) -> np.ndarray:
         """The same rows as serialized `tf.train.Example`s; missing values left out."""
@@ -141,7 +152,8 @@ def _dense(column: RawColumn, start: int, stop: int) -> np.ndarray:
     lengths = np.diff(column.row_splits[start : stop + 1])
     width = max(1, int(lengths.max(initial=0)))
     there = np.arange(width) < lengths[:, None]  # (B, L)
-    filling = b"" if column.values.dtype == object else MISSING_ID
+    fillings = {"O": b"", "i": MISSING_ID, "f": np.nan}
+    filling = fillings[column.values.dtype.kind]
     dense = np.full(there.shape, filling, column.values.dtype)
     dense[there] = column.values[column.row_splits[start] : column.row_splits[stop]]
     return dense

@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.export.signature_plan import PlannedSignature, signature_plan
 from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
-from keras_recs.schema import MultiValuedFeature, Schema, SequenceFeature
+from keras_recs.schema import Schema
 
 if TYPE_CHECKING:
     import keras
@@ -142,12 +142,10 @@ def _examples_function(predict_examples, planned: PlannedSignature, results):
 
 
 def _raw_specs(schema: Schema) -> dict[str, tf.TensorSpec]:
-    specs = {}
-    for feature in schema.raw_features:
-        is_list = isinstance(feature, (MultiValuedFeature, SequenceFeature))
-        shape = [None, None] if is_list else [None]
-        specs[feature.name] = tf.TensorSpec(shape, feature.dtype)  # type: ignore[union-attr]
-    return specs
+    return {
+        name: tf.TensorSpec([None, None] if column.is_list else [None], column.dtype)
+        for name, column in schema.request_columns.items()
+    }
 
 
 def _argument_names(names: Iterable[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_recs.interop.check_kind import PREPARE
 from keras_recs.schema import Column, Schema
 
 
@@ -18,7 +19,17 @@ def training_columns(schema: Schema, *, with_group: bool = False) -> dict[str, C
 
     Returns:
         dict of `Column`; `required` where a row must have a value.
+
+    Raises:
+        ValueError: for a schema with weights of values, which tensorflow-io's readers
+            could not keep beside the values.
     """
+    if schema.value_weights:
+        raise ValueError(
+            f"Features {list(schema.value_weights)}: `weights` are not read through "
+            f"tensorflow-io. Received: weights={list(schema.value_weights.values())}. "
+            f"{PREPARE}"
+        )
     features = {feature.name for feature in schema.raw_features}
     required = {label.name for label in schema.labels}
     required |= {label.sample_weight for label in schema.labels if label.sample_weight}

@@ -18,7 +18,8 @@ def build_inputs(schema):
         dict of feature name to a symbolic tensor: float32 `(B,)` for numbers, int32
         (int64 where the table has 2³¹ rows or more) `(B,)` for single-valued, `(B, L)`
         for multi-valued and `(B, T)` for sequence features. Those with `max_keys` are
-        int64 keys, which `table_rows` looks up.
+        int64 keys, which `table_rows` looks up. The weights of a feature's values
+        follow it by the name of their column, float32 `(B, L)`.
 
     Raises:
         ValueError: for a schema that is not fitted.
@@ -36,6 +37,9 @@ def build_inputs(schema):
             is_wide = table.kind == "dynamic" or table.num_rows >= 2**31
             dtype = "int64" if is_wide else "int32"
         inputs[feature.name] = keras.Input(shape, name=feature.name, dtype=dtype)
+        weights = schema.value_weights.get(feature.name)
+        if weights is not None:
+            inputs[weights] = keras.Input(shape, name=weights, dtype="float32")
     return inputs
 
 
@@ -57,8 +61,8 @@ def table_arguments(schema, embedding_dim, features=None, options=None):
         options: `EmbeddingOptions`. Defaults to `None`.
 
     Returns:
-        dict with `tables`, `features`, `combiners`, each pooled as its feature says,
-        and `num_shards`.
+        dict with `tables`, `features`, `combiners` and `value_weights`, each pooled as
+        its feature says, and `num_shards`.
 
     Raises:
         ValueError: for options of a table that the schema does not have, or a dimension
@@ -87,6 +91,11 @@ def table_arguments(schema, embedding_dim, features=None, options=None):
             feature.name: feature.combiner
             for feature in chosen
             if not isinstance(feature, NumericFeature) and hasattr(feature, "combiner")
+        },
+        "value_weights": {
+            feature.name: schema.value_weights[feature.name]
+            for feature in chosen
+            if feature.name in schema.value_weights
         },
         "num_shards": options.num_shards,
     }

@@ -41,8 +41,9 @@ def fit(
     Numbers of a string feature are taken as their decimal text. A row is bad if its
     number of columns is wrong, a value is not UTF-8, not a finite number or not an
     integer where it must be one, if a label, weight, group key or time is missing, a
-    binary label not 0 or 1, a weight negative, or if a value of a vocabulary holds a
-    line break, which the file could not keep apart.
+    binary label not 0 or 1, a weight negative, if the weights of a feature's values are
+    not as many as these, or if a value of a vocabulary holds a line break, which the
+    file could not keep apart.
 
     Args:
         schema: `keras_recs.Schema`.

@@ -32,15 +32,21 @@ class SchemaPreprocessor(keras.layers.Layer):
     Call arguments:
         inputs: dict by feature name (crosses have none): `(B,)` strings, int64 ids or
             float32 numbers; for multi-valued and sequence features `(B, L)`, filled up
-            with `""` or −1, or a `tf.RaggedTensor`. `""`, −1 and NaN are missing.
+            with `""` or −1, or a `tf.RaggedTensor`. `""`, −1 and NaN are missing. The
+            weights of a feature's values are floats beside them, as long as the values
+            or, where all values of an example weigh 1, empty or nothing but NaN.
 
     Output: dict by feature name: int32 table rows `(B,)`, `(B, L)` or `(B, T)` with
         0 as padding, or float32 numbers `(B,)`. Of features with `max_keys`, whose rows
-        the model learns, int64 keys, 0 where single values are missing too.
+        the model learns, int64 keys, 0 where single values are missing too. Behind a
+        feature with weights these by their column, float32 of the feature's shape with
+        0 at the padding; what is not finite `FeatureEmbedding` counts as 0.
 
     Raises:
         ValueError: for a schema that is not fitted, a vocabulary file that is missing
-            or has changed since, or a feature that is not given.
+            or has changed since, or a feature or its weights that are not given.
+        tf.errors.InvalidArgumentError: for an example whose weights are not as many as
+            its values; the feature is named.
     """
 
     def __init__(self, schema, **kwargs):
@@ -85,6 +91,9 @@ class SchemaPreprocessor(keras.layers.Layer):
             if isinstance(feature, (MultiValuedFeature, SequenceFeature)):
                 rows = values.with_flat_values(lookup(values.flat_values))
                 outputs[name] = _padded(rows, feature)
+                if name in self.schema.value_weights:
+                    weights = _weights(inputs, feature)
+                    outputs[feature.weights] = _padded(weights, feature)
             elif feature.kind == "dynamic":
                 outputs[name] = lookup(values)
             else:
@@ -150,12 +159,56 @@ def _filled(inputs, feature):
             return values
         return tf.where(values == missing, tf.constant(default, values.dtype), values)
     values = tf.ragged.boolean_mask(values, values != missing)
-    if default is not None:
-        empty = tf.cast(values.row_lengths() == 0, tf.int64)
-        fill = tf.fill([tf.reduce_sum(empty)], tf.constant(default, values.dtype))
-        fill = tf.RaggedTensor.from_row_lengths(fill, empty)
-        values = tf.concat([values, fill], axis=1)
-    return values
+    return values if default is None else _fill_empty(values, default)
+
+
+def _fill_empty(values, default):
+    """Ragged rows `(B, None)` with one value where they are empty."""
+    empty = tf.cast(values.row_lengths() == 0, tf.int64)
+    fill = tf.fill([tf.reduce_sum(empty)], tf.constant(default, values.dtype))
+    fill = tf.RaggedTensor.from_row_lengths(fill, empty)
+    return tf.concat([values, fill], axis=1)
+
+
+def _weights(inputs, feature):
+    """The weights of the values that `_filled` returns: ragged `(B, None)`."""
+    if feature.weights not in inputs:
+        raise ValueError(
+            f"Feature '{feature.name}': its `weights` '{feature.weights}' are missing. "
+            f"Received: {sorted(inputs)}. Give a weight for each value, or NaN alone "
+            "where all weigh 1."
+        )
+    values = _ragged(inputs[feature.name])
+    weights = _ragged(tf.cast(inputs[feature.weights], tf.float32))
+    lengths, given = values.row_lengths(), weights.row_lengths()
+    has_any = tf.reduce_any(tf.logical_not(tf.math.is_nan(weights)), axis=1)  # (B,)
+    fits = tf.logical_or(tf.logical_not(has_any), given == lengths)
+    check = tf.debugging.Assert(
+        tf.reduce_all(fits),
+        [
+            f"Feature {feature.name} must have a weight for each value in column "
+            f"{feature.weights}, or none at all. Received weights:",
+            tf.boolean_mask(given, tf.logical_not(fits)),
+            "Received values:",
+            tf.boolean_mask(lengths, tf.logical_not(fits)),
+        ],
+    )
+    with tf.control_dependencies([check]):
+        width = values.bounding_shape(axis=1)
+    dense = weights.to_tensor(0.0, shape=tf.stack([-1, width]))  # (B, L)
+    dense = tf.where(has_any[:, None], dense, 1.0)
+    flat = tf.boolean_mask(dense, tf.sequence_mask(lengths, width))
+    missing = MISSING_ID if feature.dtype == "int64" else ""
+    there = values != missing
+    weights = tf.ragged.boolean_mask(values.with_flat_values(flat), there)
+    return weights if feature.default is None else _fill_empty(weights, 1.0)
+
+
+def _ragged(values):
+    """Lists `(B, L)` as they are, filling included, as a ragged tensor."""
+    if isinstance(values, tf.RaggedTensor):
+        return values
+    return tf.RaggedTensor.from_tensor(tf.convert_to_tensor(values))
 
 
 def _padded(rows, feature):

@@ -139,6 +139,13 @@ def test_arrays_where_they_are_not_read():
         check_kind("array of text", column, "f", "T")
 
 
+def test_weights_of_values_are_not_read():
+    schema = Schema(features=[MultiValuedFeature("tags", weights="w")])
+    message = r"\['tags'\]: `weights` are not read.*weights=\['w'\].*pipelines.prepare"
+    with pytest.raises(ValueError, match=message):
+        training_columns(schema)
+
+
 def test_check_present():
     import tensorflow as tf
 

@@ -63,8 +63,30 @@ def test_tables(click_schema):
         "tables": [TableConfig("item", 8, 2)],
         "features": {"history": "item"},
         "combiners": {"history": "mean"},
+        "value_weights": {},
         "num_shards": 1,
     }
+
+
+def test_weights_of_values():
+    schema = Schema(
+        features=[
+            MultiValuedFeature("a", hash_bins=3, max_length=5, weights="wa"),
+            MultiValuedFeature("b", hash_bins=3, weights="wb"),
+            CategoricalFeature("c", hash_bins=3),
+        ]
+    )
+    inputs = build_inputs(schema)
+    assert {n: (t.shape, t.dtype) for n, t in inputs.items()} == {
+        "a": ((None, 5), "int32"),
+        "wa": ((None, 5), "float32"),
+        "b": ((None, None), "int32"),
+        "wb": ((None, None), "float32"),
+        "c": ((None,), "int32"),
+    }
+    assert table_arguments(schema, 2)["value_weights"] == {"a": "wa", "b": "wb"}
+    some = table_arguments(schema, 2, [schema["b"], schema["c"]])
+    assert some["value_weights"] == {"b": "wb"}
 
 
 def test_features_with_a_column_that_is_named_combiner():

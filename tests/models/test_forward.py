@@ -9,6 +9,7 @@ SCHEMAS = (
     "every kind of feature, two labels",
     "every kind of feature, one label",
     "no numbers",
+    "weights of values",
 )
 
 

@@ -244,6 +244,109 @@ def test_keys_of_a_table_that_grows():
     assert {n for n, t in outputs.items() if t.dtype == "int64"} == {"c", "d", "m", "s"}
 
 
+def weighted(**options):
+    return Schema(
+        features=[
+            MultiValuedFeature("tags", hash_bins=9, weights="tag_weights", **options)
+        ]
+    )
+
+
+NAN = float("nan")
+WEIGHTED_TAGS = [["a", "", "b", "c"], ["", "", "", ""], ["d", "e", "", ""]]
+TAG_WEIGHTS = [[0.5, 9.0, -2.0, 3.0], [1.0, 2.0, 3.0, 4.0], [NAN, NAN, NAN, NAN]]
+
+
+@pytest.mark.parametrize("ragged", [True, False])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [[0.5, -2.0, 3.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]),
+        ({"max_length": 2}, [[0.5, -2.0], [0.0, 0.0], [1.0, 1.0]]),
+        ({"default": "z"}, [[0.5, -2.0, 3.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]),
+    ],
+)
+def test_weights_go_where_their_values_go(ragged, options, expected):
+    import tensorflow as tf
+
+    raw = {"tags": tf.constant(WEIGHTED_TAGS), "tag_weights": tf.constant(TAG_WEIGHTS)}
+    if ragged:  # as examples bring them: short lists, and none for no weight
+        tags = [WEIGHTED_TAGS[0], WEIGHTED_TAGS[1], ["d", "e"]]
+        weights = [*TAG_WEIGHTS[:2], []]
+        raw = {
+            "tags": tf.ragged.constant(tags),
+            "tag_weights": tf.ragged.constant(weights),
+        }
+    outputs = SchemaPreprocessor(weighted(**options))(raw)
+    assert list(outputs) == ["tags", "tag_weights"]
+    assert outputs["tag_weights"].dtype == "float32"
+    assert outputs["tag_weights"].numpy().tolist() == expected
+    there = outputs["tags"].numpy() != 0
+    default = [1] if "default" in options else []
+    assert there.sum(axis=1).tolist() == [
+        min(3, options.get("max_length", 3)),
+        *(default or [0]),
+        2,
+    ]
+
+
+def test_weights_of_integer_ids():
+    schema = Schema(
+        features=[MultiValuedFeature("ids", vocabulary_size=9, weights="w")]
+    )
+    raw = {"ids": np.array([[-1, 4, 5]], "int32"), "w": np.array([[9, 1, 2]])}
+    outputs = SchemaPreprocessor(schema)(raw)
+    assert outputs["ids"].numpy().tolist() == [[6, 7]]
+    assert outputs["w"].numpy().tolist() == [[1.0, 2.0]]
+
+
+def test_a_weight_that_is_not_finite_is_left_to_the_layer():
+    raw = {
+        "tags": np.array([["a", "b"]]),
+        "tag_weights": np.array([[NAN, np.inf]], "float32"),
+    }
+    # One that is there makes the others weights too.
+    outputs = SchemaPreprocessor(weighted())(raw)
+    np.testing.assert_array_equal(outputs["tag_weights"], [[NAN, np.inf]])
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_no_weights_may_be_of_any_width(width):
+    raw = {
+        "tags": np.array([["a", "b"], ["c", ""]]),
+        "tag_weights": np.full((2, width), NAN, "float32"),
+    }
+    outputs = SchemaPreprocessor(weighted())(raw)
+    assert outputs["tag_weights"].numpy().tolist() == [[1.0, 1.0], [1.0, 0.0]]
+
+
+@pytest.mark.parametrize("graph", [True, False])
+@pytest.mark.parametrize("weights", [[[1.0]], [[1.0, 2.0, 3.0]], [[1.0, NAN, NAN]]])
+def test_weights_that_do_not_match_are_an_error(weights, graph):
+    import tensorflow as tf
+
+    layer = SchemaPreprocessor(weighted())
+    call = tf.function(layer) if graph else layer
+    raw = {"tags": tf.constant([["a", "b"]]), "tag_weights": tf.constant(weights)}
+    message = r"Feature tags must have a weight for each value in column tag_weights"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        call(raw)
+
+
+def test_an_empty_batch_with_weights():
+    raw = {"tags": np.zeros((0, 2), "U1"), "tag_weights": np.zeros((0, 2), "float32")}
+    outputs = SchemaPreprocessor(weighted(max_length=3))(raw)
+    assert outputs["tag_weights"].shape == (0, 3)
+
+
+def test_weights_that_are_not_given():
+    with pytest.raises(
+        ValueError,
+        match=r"'tags': its `weights` 'tag_weights' are missing. Received: \['tags'\]",
+    ):
+        SchemaPreprocessor(weighted())({"tags": np.array([["x"]])})
+
+
 def test_the_global_policy_changes_nothing(click_schema):
     """The numbers of a mixed-precision training are those of serving."""
     import keras

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import keras_recs
 from keras_recs import CategoricalFeature, Label, MultiValuedFeature, NumericFeature
-from serving.client import Client
+from serving.client import Client, PredictionError
 
 pytestmark = pytest.mark.serving
 
@@ -16,7 +16,9 @@ COLUMNS = {
     "hour": [3, 23, -1],
     "price": [1.5, float("nan"), 200.0],
     "tags": [["a", "b"], [], ["c"]],
+    "tag_weights": [[0.5, 2.0], [], []],
 }
+NAN = float("nan")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def exported(tmp_path_factory):
             CategoricalFeature("user", hash_bins=50),
             CategoricalFeature("hour", vocabulary_size=24),
             NumericFeature("price", transform="log1p"),
-            MultiValuedFeature("tags", hash_bins=9),
+            MultiValuedFeature("tags", hash_bins=9, weights="tag_weights"),
         ],
         labels=[Label("click"), Label("rating", task="regression")],
     )
@@ -59,7 +61,10 @@ def test_every_signature_answers(exported, server, protocol):
         signatures
     )
 
-    columns = COLUMNS | {"tags": [["a", "b"], ["", ""], ["c", ""]]}
+    columns = COLUMNS | {
+        "tags": [["a", "b"], ["", ""], ["c", ""]],
+        "tag_weights": [[0.5, 2.0], [NAN, NAN], [NAN, NAN]],
+    }
     examples, serialized = [], []
     for i in range(3):
         row = {name: values[i] for name, values in COLUMNS.items()}
@@ -81,7 +86,10 @@ def test_every_signature_answers(exported, server, protocol):
         feature = {
             "tags": tf.train.Feature(
                 bytes_list=tf.train.BytesList(value=[t.encode() for t in row["tags"]])
-            )
+            ),
+            "tag_weights": tf.train.Feature(
+                float_list=tf.train.FloatList(value=row["tag_weights"])
+            ),
         }
         if "user" in row:
             feature["user"] = tf.train.Feature(
@@ -116,4 +124,18 @@ def test_every_signature_answers(exported, server, protocol):
         np.testing.assert_allclose([score for _, score in pairs], [1 - p, p], atol=1e-6)
     regressed = client.regress(examples, "regress")
     np.testing.assert_allclose(regressed, expected["rating"], atol=1e-5)
+    client.close()
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_weights_that_do_not_match_are_refused(server, protocol):
+    address = server.rest if protocol == "rest" else f"grpc://{server.grpc}"
+    client = Client(address, "deepfm", timeout=20)
+    columns = {name: values[:1] for name, values in COLUMNS.items()}
+    wrong = columns | {"tag_weights": [[0.5, 2.0, 3.0]]}
+    with pytest.raises(
+        PredictionError, match="Feature tags must have a weight for each"
+    ):
+        client.predict(wrong)
+    assert set(client.predict(columns)) == {"click", "rating"}
     client.close()

@@ -24,9 +24,13 @@ class LinearTerm(keras.layers.Layer):
         num_shards: int. As in `FeatureEmbedding`. Defaults to `1`.
         kernel_regularizer: Keras regularizer of all weights but the bias. Defaults to
             `None`.
+        value_weights: dict of feature name to the input that weighs its values, as
+            `FeatureEmbedding` takes it: with the combiner `"sum"` the term is Σwᵢxᵢ of
+            a factorization machine with real-valued xᵢ. Defaults to `None`.
 
     Call arguments:
-        inputs: dict of feature name to int rows, `(B,)` or `(B, L)`.
+        inputs: dict of feature name to int rows, `(B,)` or `(B, L)`, and of weight name
+            to floats `(B, L)`.
         numbers: `(B, N)` or `None`.
 
     Output shape: `(B, units)`.
@@ -53,6 +57,7 @@ class LinearTerm(keras.layers.Layer):
         units=1,
         num_shards=1,
         kernel_regularizer=None,
+        value_weights=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -62,6 +67,7 @@ class LinearTerm(keras.layers.Layer):
         self.units = units
         self.num_shards = num_shards
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.value_weights = dict(value_weights or {})
 
     def build(self, inputs_shape, numbers_shape=None):
         """Creates the weights."""
@@ -71,6 +77,7 @@ class LinearTerm(keras.layers.Layer):
                 [self._scalars(table) for table in self.tables],
                 self.features,
                 self.combiners,
+                self.value_weights,
                 num_shards=self.num_shards,
                 embeddings_initializer="zeros",
                 embeddings_regularizer=self.kernel_regularizer,
@@ -122,6 +129,7 @@ class LinearTerm(keras.layers.Layer):
             "units": self.units,
             "num_shards": self.num_shards,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "value_weights": self.value_weights,
         }
         return {**super().get_config(), **config}
 

@@ -18,6 +18,9 @@ class ColumnPlan:
         is_list: bool.
         separator: string. Between the values of a list in text.
         required: bool. A missing value makes a bad row.
+        weights: string. Column plan with the weights of the list's values, if any.
+        keep_missing: bool. Keep missing values of a list, as null: values and weights
+            lie place by place, until `align_weights` drops them together.
         rule: `"binary"` (0 or 1), `"weight"` (not negative), `"vocabulary"` (no line
             break, which a vocabulary file could not hold), `"time"` (rounded down
             to an integer), or `None`.
@@ -30,6 +33,8 @@ class ColumnPlan:
     separator: str | None = None
     required: bool = False
     rule: str | None = None
+    weights: str | None = None
+    keep_missing: bool = False
 
 
 def column_plans(schema: Schema) -> tuple[ColumnPlan, ...]:
@@ -47,6 +52,8 @@ def column_plans(schema: Schema) -> tuple[ColumnPlan, ...]:
             rules[label.name] = "binary"
         if label.sample_weight:
             rules[label.sample_weight] = "weight"
+    weights = schema.value_weights
+    aligned = {*weights, *weights.values()}
     return tuple(
         ColumnPlan(
             name,
@@ -56,6 +63,8 @@ def column_plans(schema: Schema) -> tuple[ColumnPlan, ...]:
             column.separator,
             column.required,
             rules.get(name),
+            weights.get(name),
+            name in aligned,
         )
         for name, column in schema.columns.items()
     )

@@ -36,6 +36,8 @@ class ColumnTypeError(ValueError):
 class Converted:
     """A column of the right type; missing values are null, lists are never null.
 
+    Lists hold no missing value, but where their plan keeps it.
+
     Attributes:
         values: Arrow array: binary, int64, float32 or float64, or a list of these.
         errors: by row: why its value is bad.
@@ -129,7 +131,10 @@ def _lists(array: pa.Array, plan: ColumnPlan) -> Converted:
 def pack_lists(
     items: Converted, lengths: np.ndarray, errors: dict[int, str], plan: ColumnPlan
 ) -> Converted:
-    """Converted items to lists; missing ones are dropped, errors are the row's."""
+    """Converted items to lists; errors are the row's.
+
+    Missing items are dropped, unless the plan keeps them.
+    """
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])  # (rows + 1,)
     if plan.rule == "vocabulary":
         for position in np.flatnonzero(_with_line_break(items.values)).tolist():
@@ -138,7 +143,7 @@ def pack_lists(
         row = int(np.searchsorted(offsets, position, side="right")) - 1
         errors.setdefault(row, reason)
     values = items.values
-    if values.null_count:
+    if values.null_count and not plan.keep_missing:
         kept = values.is_valid().to_numpy(zero_copy_only=False)
         offsets = np.concatenate([[0], np.cumsum(kept)])[offsets]
         values = values.drop_null()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from keras_recs.preprocessing.reading.align_weights import align_weights
 from keras_recs.preprocessing.reading.bad_rows import BadRow, bounded, bounded_row
 from keras_recs.preprocessing.reading.column_plan import ColumnPlan
 from keras_recs.preprocessing.reading.convert_column import (
@@ -77,6 +78,10 @@ def parse_chunk(
         columns[plan.name] = converted.values
         for row, reason in converted.errors.items():
             errors.setdefault(row, (plan.source, reason))
+    for plan in plans:
+        if plan.weights is not None:
+            for row, reason in _align(columns, plan.name, plan.weights).items():
+                errors.setdefault(row, (plan.weights, reason))
     if errors:
         for row, (column, reason) in errors.items():
             line = int(lines[row])
@@ -101,6 +106,31 @@ def _convert(chunk: Chunk, values: Any, plan: ColumnPlan) -> Converted:
             f"Column '{plan.source}' of '{chunk.file.path}' has an unsuitable type: "
             f"{error}."
         ) from error
+
+
+def _align(columns: dict[str, pa.Array], name: str, weights: str) -> dict[int, str]:
+    """Drops the missing values of a list together with their weights."""
+    there, starts = _items(columns[name])
+    known, weight_starts = _items(columns[weights])
+    kept, errors = align_weights(there, starts, known, weight_starts, name)
+    columns[name] = _kept_items(columns[name], there, starts)
+    columns[weights] = _kept_items(columns[weights], kept, weight_starts)
+    return errors
+
+
+def _items(lists: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    """Which items are there, and where among them each list begins."""
+    starts = lists.offsets.to_numpy().astype(np.int64)
+    there = lists.flatten().is_valid().to_numpy(zero_copy_only=False)
+    return there, starts - starts[0]
+
+
+def _kept_items(
+    lists: pa.ListArray, kept: np.ndarray, starts: np.ndarray
+) -> pa.ListArray:
+    offsets = np.concatenate([[0], np.cumsum(kept)])[starts]
+    items = lists.flatten().filter(pa.array(kept))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items)
 
 
 def _parquet_rows(chunk: Chunk) -> tuple[dict[str, pa.Array], np.ndarray, list[BadRow]]:

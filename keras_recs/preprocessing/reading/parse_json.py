@@ -64,7 +64,7 @@ def convert_json(values: list[Any], plan: ColumnPlan) -> Converted:
     lengths, errors = [], {}
     for row, value in enumerate(values):
         if isinstance(value, str):
-            value = value.split(plan.separator)
+            value = value.split(plan.separator) if value else []
         elif value is not None and not isinstance(value, list):
             errors[row] = "a list is expected"
             value = None

@@ -36,6 +36,35 @@ def test_values(units, num_shards):
     np.testing.assert_allclose(outputs, expected, rtol=1e-5)
 
 
+def test_values_that_are_weighed():
+    """Under "sum" it is w·x of real-valued x, as of numbers."""
+    weights = np.array([[2.0, -1.0], [3.0, 4.0], [np.nan, 5.0]], "float32")
+    inputs = {**INPUTS, "tag_weight": weights}
+    for combiner in ("sum", "mean", "sqrtn"):
+        combiners = {**COMBINERS, "tags": combiner}
+        layer = LinearTerm(
+            TABLES, FEATURES, combiners, value_weights={"tags": "tag_weight"}
+        )
+        layer(inputs)
+        outputs = randomized(layer)(inputs)
+        expected = [
+            numpy_reference.linear(layer, {n: v[i] for n, v in inputs.items()}, ())
+            for i in range(3)
+        ]
+        np.testing.assert_allclose(outputs, expected, rtol=1e-5)
+    layer = LinearTerm(
+        [TableConfig("tag", 5, 1)],
+        {"tags": "tag"},
+        {"tags": "sum"},
+        value_weights={"tags": "tag_weight"},
+    )
+    layer(inputs)
+    table = np.array([[0.0], [1.0], [10.0], [100.0], [7.0]])
+    layer.set_weights([np.array([0.5]), table])
+    expected = [[2.0 * 1 - 1.0 * 10 + 0.5], [0.5], [0.5]]
+    np.testing.assert_allclose(layer(inputs), expected)
+
+
 def test_it_starts_at_zero():
     layer = LinearTerm(TABLES, FEATURES, COMBINERS)
     assert layer(INPUTS, numbers=NUMBERS).numpy().tolist() == [[0.0]] * 3
