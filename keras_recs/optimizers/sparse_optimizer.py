@@ -95,11 +95,13 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         if is_sparse(gradient):
             self._update_rows(gradient, variable, slots, learning_rate)
             return
-        if keras.backend.backend() == "tensorflow" and not self._is_table[index]:
-            if variable.dtype == "float32" and self.update_at_once(
-                gradient, variable, slots, learning_rate
-            ):
-                return
+        if (
+            keras.backend.backend() == "tensorflow"
+            and not self._is_table[index]
+            and variable.dtype == "float32"
+            and self.update_at_once(gradient, variable, slots, learning_rate)
+        ):
+            return
         value = ops.cast(variable, "float32")
         gradient = ops.cast(gradient, "float32")
         before = [ops.convert_to_tensor(slot) for slot in slots]
