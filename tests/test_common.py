@@ -13,6 +13,7 @@ SCHEMAS = (
     "every kind of feature, two labels",
     "every kind of feature, one label",
     "no numbers",
+    "weights of values",
 )
 
 
@@ -240,7 +241,8 @@ def test_model(name, schema_name, schemas):
     model = harness.build_model(name, schema)
     assert isinstance(model, keras.Model)
     assert model.name == name
-    assert set(model.input) == set(schema.feature_names)
+    names = {*schema.feature_names, *schema.value_weights.values()}
+    assert set(model.input) == names
     assert list(model.output) == list(schema.label_names)
     assert all(output.shape == (None, 1) for output in model.output.values())
     assert all(output.dtype == "float32" for output in model.output.values())

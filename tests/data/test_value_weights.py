@@ -271,6 +271,13 @@ def test_records_of_others_that_do_not_match_stop_the_reading(tmp_path):
         next(iter(tfrecord_dataset(path, schema, 1)))
 
 
+def test_columns_without_an_item():
+    data = {"tags": [[], ""], "tag_weights": ["", []], "ids": ["", []], "w": [[], None]}
+    columns = raw_columns({**data, "click": [0, 1]}, SCHEMA)
+    for name in data:
+        assert columns[name].row_splits.tolist() == [0, 0, 0]
+
+
 def test_lists_without_an_item():
     """A chunk in which no row has a value."""
     from keras_recs.data.encode_records import encode_records

@@ -158,3 +158,32 @@ def test_messages():
         ValueError, match=r"no DynamicVocabulary 'keys_user' for table 'user'"
     ):
         find_vocabulary(model, other, "user")
+
+
+def test_values_with_weights():
+    """A key that is not admitted yet keeps its weight; the padding has none."""
+    schema = Schema(
+        features=[
+            MultiValuedFeature("tags", max_keys=3, weights="keys_tags", combiner="sum")
+        ],
+        labels=[Label("click")],
+    )
+    assert vocabulary_names(schema) == {"tags": "keys_tags_"}
+    columns = {
+        "tags": [["a", "", "b"], ["b"], []],
+        "keys_tags": [[2.0, 9.0, -1.0], [], []],
+        "click": [1, 0, 1],
+    }
+    model = harness.build_model("logistic_regression", schema)
+    model.compile("sgd", "binary_crossentropy", run_eagerly=True)
+    model.fit(batches(columns, schema, 3), shuffle=False, verbose=0)
+    rows = row_of(model, "tags", schema)
+    layer = model.get_layer("linear")
+    table = np.array([[0.0], [3.0], [5.0], [7.0], [11.0]])
+    layer.weight_of_value.shards[0].assign(table)
+    layer.bias.assign([0.0])
+    a, b = (table[rows[key(value)], 0] for value in "ab")
+    inputs, _ = next(iter(batches(columns, schema, 3)))
+    z = np.array([2 * a - b, b, 0.0])
+    found = model.predict_on_batch(inputs)["click"][:, 0]
+    np.testing.assert_allclose(found, numpy_reference.sigmoid(z), rtol=1e-5)

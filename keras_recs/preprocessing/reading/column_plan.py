@@ -18,7 +18,7 @@ class ColumnPlan:
         is_list: bool.
         separator: string. Between the values of a list in text.
         required: bool. A missing value makes a bad row.
-        weights: string. Column plan with the weights of the list's values, if any.
+        weights: string. Name of the plan with the weights of the list's values.
         keep_missing: bool. Keep missing values of a list, as null: values and weights
             lie place by place, until `align_weights` drops them together.
         rule: `"binary"` (0 or 1), `"weight"` (not negative), `"vocabulary"` (no line
