@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+_DICTS = ("model_arguments", "embedding_options")
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -21,7 +22,9 @@ class Config:
         data: folder that `pipelines.prepare` wrote.
         model: name of a builder in `keras_recs.models`.
         model_arguments: further arguments of the builder.
-        optimizer: name of a Keras optimizer.
+        embedding_options: arguments of `keras_recs.models.EmbeddingOptions`.
+        optimizer: name of an optimizer of Keras or of `keras_recs.optimizers`, such as
+            `"adam"` or `"rowwise_adagrad"`, whose step does not grow with the tables.
         learning_rate: float.
         batch_size: int. Examples a step, over all replicas.
         epochs: int. At most.
@@ -35,6 +38,7 @@ class Config:
     data: str
     model: str = "deepfm"
     model_arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    embedding_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     batch_size: int = 1024
@@ -64,8 +68,9 @@ class Config:
             ),
             "seed": (isinstance(self.seed, int), "an integer"),
             "dtype_policy": (self.dtype_policy in _POLICIES, f"one of {_POLICIES}"),
-            "model_arguments": (isinstance(self.model_arguments, dict), "a dict"),
         }
+        for name in _DICTS:
+            rules[name] = (isinstance(getattr(self, name), dict), "a dict")
         for name, (holds, rule) in rules.items():
             if not holds:
                 raise ValueError(
@@ -77,7 +82,7 @@ class Config:
         """The configuration with `key=value` settings applied.
 
         Values are Python literals; what is none is text. `model_arguments.key=value`
-        reaches the builder.
+        reaches the builder, and `embedding_options.key=value` its tables.
 
         Raises:
             ValueError: for an unknown key or a setting without `=`.
@@ -95,7 +100,7 @@ class Config:
                 value = text
             parent, _, child = key.partition(".")
             known = [field.name for field in dataclasses.fields(self)]
-            if parent not in known or (child and parent != "model_arguments"):
+            if parent not in known or (child and parent not in _DICTS):
                 near = difflib.get_close_matches(key, known, 1)
                 hint = f" Did you mean '{near[0]}'?" if near else ""
                 raise ValueError(
@@ -103,7 +108,7 @@ class Config:
                     f"{hint}"
                 )
             if child:
-                value = {**config.model_arguments, child: value}
+                value = {**getattr(config, parent), child: value}
             config = dataclasses.replace(config, **{parent: value})
         return config
 
@@ -117,9 +122,10 @@ class Config:
             return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
         except TypeError as error:
             raise ValueError(
-                "Config: `model_arguments` must hold numbers, text and lists of them, "
-                f"so that the run can be repeated ({error}). Received: "
-                f"model_arguments={self.model_arguments}"
+                f"Config: {' and '.join(f'`{name}`' for name in _DICTS)} must hold "
+                f"numbers, text and lists of them, so that the run can be repeated "
+                f"({error}). Received: model_arguments={self.model_arguments}, "
+                f"embedding_options={self.embedding_options}"
             ) from error
 
     def save(self, path: Path) -> None:

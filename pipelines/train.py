@@ -6,12 +6,15 @@ Examples:
   python -m pipelines.train --config=pipelines/configs/synthetic_deepfm.py \
       --workdir=runs/dlrm --set model=dlrm --set 'model_arguments={}' --set epochs=3
   python -m pipelines.train … --strategy=mirrored --set dtype_policy=mixed_bfloat16
+  python -m pipelines.train … --set optimizer=rowwise_adagrad \
+      --set embedding_options.num_shards=4
 
 It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
 checkpoints/ and tensorboard/. Run again after an interruption, it goes on; run again
 after the end, it does nothing. --overwrite starts anew.
 """
 
+import dataclasses
 import inspect
 import sys
 from pathlib import Path
@@ -39,7 +42,8 @@ def build_model(config: Config, schema):
     """
     from keras_recs import models
 
-    builders = [name for name in models.__all__ if name != "build_inputs"]
+    parts = ("EmbeddingOptions", "build_inputs", "table_rows")  # of builders
+    builders = [name for name in models.__all__ if name not in parts]
     if config.model not in builders:
         raise ValueError(
             f"Config: `model` must be one of {builders}. Received: "
@@ -53,7 +57,44 @@ def build_model(config: Config, schema):
             f"Config: `model_arguments` has keys that {config.model} does not take: "
             f"{unknown}; it takes {known}"
         )
-    return builder(schema, **config.model_arguments)
+    arguments = dict(config.model_arguments)
+    if config.embedding_options:
+        try:
+            options = models.EmbeddingOptions(**config.embedding_options)
+        except TypeError as error:
+            known = [field.name for field in dataclasses.fields(models.EmbeddingOptions)]
+            raise ValueError(
+                f"Config: `embedding_options` takes {known}. Received: "
+                f"embedding_options={config.embedding_options}"
+            ) from error
+        arguments["embedding_options"] = options
+    return builder(schema, **arguments)
+
+
+def make_optimizer(config: Config):
+    """Makes the optimizer that a configuration names.
+
+    Raises:
+        ValueError: for a name that neither Keras nor keras_recs has.
+    """
+    import keras
+
+    from keras_recs import optimizers
+
+    ours = {name.lower(): name for name in optimizers.__all__}
+    del ours["compositeoptimizer"]  # it takes optimizers, not a learning rate
+    name = config.optimizer.lower().replace("_", "")
+    if name in ours:
+        return getattr(optimizers, ours[name])(config.learning_rate)
+    try:
+        optimizer = keras.optimizers.get(config.optimizer)
+    except ValueError as error:
+        raise ValueError(
+            "Config: `optimizer` must be the name of a Keras optimizer such as 'adam', "
+            f"or of {sorted(ours.values())}. Received: optimizer={config.optimizer!r}"
+        ) from error
+    optimizer.learning_rate = config.learning_rate
+    return optimizer
 
 
 def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = False):
@@ -83,16 +124,8 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
     strategy = keras_recs.training.make_strategy(strategy_name)
     with strategy.scope():
         model = build_model(config, schema)
-        try:
-            optimizer = keras.optimizers.get(config.optimizer)
-        except ValueError as error:
-            raise ValueError(
-                "Config: `optimizer` must be the name of a Keras optimizer such as "
-                f"'adam'. Received: optimizer={config.optimizer!r}"
-            ) from error
-        optimizer.learning_rate = config.learning_rate
         model.compile(
-            optimizer,
+            make_optimizer(config),
             loss={
                 name: "binary_crossentropy"
                 if task == "binary"

@@ -81,8 +81,14 @@ def test_messages(prepared, tmp_path):
         ValueError, match=r"Config: `model` must be one of .*'dlrm'.*model='dcn'"
     ):
         build_model(Config(data="x", model="dcn"), schema)
-    with pytest.raises(ValueError, match="must be one of"):
-        build_model(Config(data="x", model="build_inputs"), schema)
+    for part in ("build_inputs", "table_rows", "EmbeddingOptions"):
+        with pytest.raises(ValueError, match="must be one of"):
+            build_model(Config(data="x", model=part), schema)
+    config = Config(data="x", embedding_options={"shards": 3})
+    with pytest.raises(
+        ValueError, match=r"`embedding_options` takes \['num_shards'.*'shards': 3"
+    ):
+        build_model(config, schema)
     config = Config(
         data="x", model="dlrm", model_arguments={"hidden_units": (3,), "seed": 1}
     )
@@ -94,6 +100,41 @@ def test_messages(prepared, tmp_path):
     samples.click_schema(tmp_path).save(tmp_path / "schema.json")
     with pytest.raises(ValueError, match=r"train-\*', which matches no file"):
         train(Config(data=str(tmp_path)), tmp_path / "run", "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("adam", "Adam"),
+        ("rowwise_adagrad", "RowwiseAdagrad"),
+        ("SparseFTRL", "SparseFTRL"),
+        ("lazyadam", "LazyAdam"),
+    ],
+)
+def test_optimizers(name, kind):
+    from pipelines.train import make_optimizer
+
+    optimizer = make_optimizer(Config(data="x", optimizer=name, learning_rate=0.25))
+    assert type(optimizer).__name__ == kind
+    assert float(optimizer.learning_rate) == 0.25
+
+
+@pytest.mark.parametrize("name", ["adamm", "composite_optimizer"])
+def test_unknown_optimizers(name):
+    from pipelines.train import make_optimizer
+
+    with pytest.raises(
+        ValueError, match=rf"Keras optimizer such as .*'RowwiseAdagrad'.*='{name}'"
+    ):
+        make_optimizer(Config(data="x", optimizer=name))
+
+
+def test_options_reach_the_tables(prepared):
+    from pipelines.train import build_model
+
+    config = Config(data="x").replaced(["embedding_options.num_shards=3"])
+    model = build_model(config, Schema.load(prepared))
+    assert len(model.get_layer("embedding").shards) == 3
 
 
 def test_a_finished_run_is_left_alone_and_another_is_refused(run, config_file):
