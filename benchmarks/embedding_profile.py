@@ -1,17 +1,19 @@
-r"""Where one training step of DLRM goes, beside the floor of what must be done.
+r"""Where one training step goes, beside the floor of what must be done.
 
 TensorFlow's profiler times every operation of some steps; operations are put into a few
 groups by their name in the graph. The floor is the step's floating-point operations at
 the speed of one large matrix product, and its rows at the speed of a bare gather, both
-measured here.
+measured here. `memory` compares what training needs with the size of the tables.
 
   python -m benchmarks.embedding_profile --rows=1000000
+  python -m benchmarks.embedding_profile --rows=40000 --model=deepfm
 """
 
 import collections
 import glob
 import itertools
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -23,6 +25,7 @@ from absl import app, flags
 from benchmarks.hardware import hardware
 from benchmarks.peers.embedding_data import make_batches
 
+MODEL = flags.DEFINE_enum("model", "dlrm", ["dlrm", "deepfm", "dcn_v2"], "Model.")
 ROWS = flags.DEFINE_integer("rows", 1_000_000, "Rows a table.")
 BATCH = flags.DEFINE_integer("batch", 2048, "Examples a step.")
 STEPS = flags.DEFINE_integer("steps", 30, "Profiled steps.")
@@ -117,41 +120,65 @@ def _end(event):
     return event.offset_ps + event.duration_ps
 
 
+def multiply_adds() -> int:
+    """Multiplications of the matrix products of one example, forward."""
+    if MODEL.value == "dlrm":
+        pairs = FEATURES * (FEATURES + 1) // 2
+        widths = [[NUMBERS, *MLP, DIM], [DIM + pairs, *MLP, 1]]
+        dots = (FEATURES + 1) ** 2 * DIM
+    elif MODEL.value == "deepfm":
+        widths, dots = [[(FEATURES + NUMBERS) * DIM, *MLP, 1]], 0
+    else:
+        width = FEATURES * DIM + NUMBERS
+        widths, dots = [[width, *MLP], [width + MLP[-1], 1]], 3 * width**2
+    return dots + sum(a * b for part in widths for a, b in itertools.pairwise(part))
+
+
 def floor() -> dict:
     """Operations and bytes of a step, and what they take at best on this machine."""
     import tensorflow as tf
 
-    widths = [NUMBERS, *MLP, DIM], [DIM + FEATURES * (FEATURES + 1) // 2, *MLP, 1]
-    weights = sum(a * b for part in widths for a, b in itertools.pairwise(part))
-    dots = (FEATURES + 1) ** 2 * DIM
-    # Forward once, backward twice; the first layer needs no gradient of its input.
-    flops = 2 * BATCH.value * (3 * (weights + dots) - NUMBERS * MLP[0])
+    products = multiply_adds()
+    # Forward once, backward twice; DLRM's first layer needs no gradient of its input.
+    flops = 2 * BATCH.value * 3 * products
+    if MODEL.value == "dlrm":
+        flops -= 2 * BATCH.value * NUMBERS * MLP[0]
     x = tf.random.normal((2048, 2048))
     product = _fastest(lambda: tf.matmul(x, x))
     lookups = BATCH.value * FEATURES
     table = tf.Variable(tf.zeros((FEATURES * ROWS.value, DIM)))
     rng = np.random.default_rng(SEED.value)
-    rows = tf.constant(rng.integers(0, FEATURES * ROWS.value, lookups), tf.int32)
-    other = tf.constant(rng.integers(0, FEATURES * ROWS.value, lookups), tf.int32)
-
-    def gather():
-        # Other rows first, so that these are not in the cache.
-        tf.raw_ops.ResourceGather(
-            resource=table.handle, indices=other, dtype=tf.float32
-        )
+    slots = tf.Variable(tf.zeros(FEATURES * ROWS.value))
+    times: dict[str, list[float]] = {"gather": [], "update": []}
+    for _ in range(20):  # other rows each time, so that none is in the cache
+        rows = rng.integers(0, FEATURES * ROWS.value, lookups)
+        rows = tf.constant(rows, tf.int32)
         start = time.perf_counter()
-        tf.raw_ops.ResourceGather(resource=table.handle, indices=rows, dtype=tf.float32)
-        return time.perf_counter() - start
-
-    gather_s = min(gather() for _ in range(20))
+        _gather(table, rows)
+        middle = time.perf_counter()
+        for part in (table, slots):
+            tf.raw_ops.ResourceScatterUpdate(
+                resource=part.handle, indices=rows, updates=_gather(part, rows)
+            )
+        times["gather"].append(middle - start)
+        times["update"].append(time.perf_counter() - middle)
     return {
         "gflop": flops / 1e9,
         "gflop_per_s_of_a_matmul": 2 * 2048**3 / product / 1e9,
         "ms_of_the_products": flops / (2 * 2048**3) * product * 1e3,
         # Looked up once; for the update row and accumulator are read and written.
         "row_megabytes": lookups * (DIM * 4 * 3 + 2 * 4) / 1e6,
-        "ms_of_one_gather_of_all_rows": gather_s * 1e3,
+        "ms_of_a_bare_lookup": statistics.median(times["gather"]) * 1e3,
+        "ms_of_a_bare_update": statistics.median(times["update"]) * 1e3,
     }
+
+
+def _gather(variable, rows):
+    import tensorflow as tf
+
+    return tf.raw_ops.ResourceGather(
+        resource=variable.handle, indices=rows, dtype=tf.float32
+    )
 
 
 def _fastest(run) -> float:
@@ -161,6 +188,25 @@ def _fastest(run) -> float:
         run()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def resident_megabytes() -> float:
+    """Memory of this process now (Linux)."""
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise OSError("VmRSS is missing in /proc/self/status")
+
+
+def slots_of(optimizer, variable) -> list:
+    """What the optimizer keeps beside a variable."""
+    name = variable.path.replace("/", "_")
+    return [slot for slot in optimizer.variables if slot.name.startswith(f"{name}_")]
+
+
+def megabytes(variable) -> float:
+    """Size of a float32 variable."""
+    return 4 * float(np.prod(variable.shape)) / 1e6
 
 
 def main(_) -> None:
@@ -178,7 +224,7 @@ def main(_) -> None:
         SEED.value,
     )
     spec = Spec(
-        model="dlrm",
+        model=MODEL.value,
         rows=ROWS.value,
         tables=FEATURES,
         features=FEATURES,
@@ -194,14 +240,26 @@ def main(_) -> None:
         data=str(data),
     )
     peer_keras.start(spec)
-    model = run_keras_recs.build(spec, run_keras_recs.make_schema(spec))
     dataset = peer_keras.memory_dataset(spec, "click", run_keras_recs.FIRST_ROW)
+    before = resident_megabytes()
+    model = run_keras_recs.build(spec, run_keras_recs.make_schema(spec))
     groups, operations, wall = profile(model, dataset)
+    trained = resident_megabytes()
+    tables = [v for v in model.trainable_variables if getattr(v, "is_table", False)]
+    slots = [s for v in tables for s in slots_of(model.optimizer, v)]
+    table_mb, slot_mb = (sum(map(megabytes, part)) for part in (tables, slots))
     result = {
         **hardware(),
+        "model": MODEL.value,
         "rows": ROWS.value,
         "batch": BATCH.value,
         "step_ms": round(wall, 2),
+        "memory": {
+            "tables_mb": round(table_mb, 1),
+            "slots_of_the_optimizer_mb": round(slot_mb, 1),
+            "tables_and_slots_over_tables": round((table_mb + slot_mb) / table_mb, 4),
+            "resident_growth_mb": round(trained - before, 1),
+        },
         "core_ms": round(sum(groups.values()), 2),
         "core_ms_by_group": {k: round(v, 2) for k, v in groups.most_common()},
         "core_ms_by_operation": {

@@ -149,9 +149,10 @@ def least_disturbed(peer: Peer, spec: dict, data: Path) -> dict:
 def measure(runs: RunFile, peers: list[Peer], spec: dict) -> None:
     """All rounds of one cell, library after library."""
     peers = [p for p in peers if spec["tables"] > 1 or p.name in LARGE_PEERS]
+    runs.forget_stale(peers, spec, limits())
     for number in range(1, REPEATS.value + 1):
         for peer in peers:
-            if runs.is_done(peer, spec, number, limits()):
+            if runs.is_done(peer, spec, number):
                 continue
             data = make_data(spec)
             run = least_disturbed(peer, spec, data)

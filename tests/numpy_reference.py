@@ -183,7 +183,8 @@ class Stacked:
         for feature in self.features:
             value = np.asarray(example[feature])
             if value.ndim == 0:
-                single.append(self.row(feature, int(value)))
+                # Row 0 is padding, which a single value cannot be.
+                single.append(self.row(feature, int(value) or 1))
             else:
                 there = [self.row(feature, int(r)) for r in value if r != 0]
                 dim = next(iter(self.tables.values())).shape[1]

@@ -14,12 +14,13 @@ import setuptools
 
 from tests.harness import LIBRARY, ROOT, module_name, run_python
 
-# What a part of keras_recs may import of it, beside itself. `register` and `schema` are
-# the base; layers take plain values, so they may read the constants of `schema` alone.
-BASE = {"register", "schema", "version"}
-LEAVES = {"register"}
+# What a part of keras_recs may import of it, beside itself. `copies_of`, `register` and
+# `schema` are the base; layers take plain values, so they may read the constants of `schema` alone.
+BASE = {"copies_of", "register", "schema", "version"}
+LEAVES = {"copies_of", "register"}
 ALLOWED = {
     "schema": set(),
+    "copies_of": set(),
     "register": set(),
     "version": set(),
     "preprocessing": BASE,

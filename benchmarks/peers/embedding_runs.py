@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers.build_venvs import OWN, is_current
@@ -49,8 +50,9 @@ class Peer:
         return HERE / f"run_{self.name}.py"
 
     def code(self) -> str:
-        """Digest of the program, and of the library where it is this one."""
-        paths = [self.program]
+        """Digest of the program and what it imports, the library where it is this."""
+        others = {path for path in HERE.glob("*.py") if path.name.startswith("peer_")}
+        paths = [self.program, *sorted(others)]
         if self.name == "keras_recs":
             paths += sorted((HERE.parents[1] / "keras_recs").rglob("*.py"))
         digest = hashlib.sha256()
@@ -79,25 +81,45 @@ class RunFile:
             self.runs, self.cells = content.pop("runs"), content.pop("cells")
             self.header = header or content
 
-    def is_done(self, peer: Peer, spec: dict, number: int, limits: dict) -> bool:
-        """Whether the run need not be made; forgets it where it is out of date."""
-        same = [r for r in self.runs if r["peer"] == peer.name and r["spec"] == spec]
-        for run in same:
+    def forget_stale(self, peers: Sequence[Peer], spec: dict, limits: dict) -> None:
+        """Forgets a whole cell if a run of it is out of date.
+
+        Its libraries are compared with each other, so all are measured again where the
+        program, the library or the machine of one is another now.
+        """
+        known = {peer.name: peer for peer in peers}
+        stale = False
+        for run in [run for run in self.runs if run["spec"] == spec]:
+            peer = known.get(run["peer"])
+            if peer is None:
+                continue
             versions = run.get("result", {}).get("versions", {})
-            if (
+            stale = stale or (
                 run["code"] != peer.code()
+                or run["machine"] != self.machine
                 or any(peer.version(name) != value for name, value in versions.items())
-                or run["status"] not in FINAL
-                or (run["status"] in LIMITS and run["limits"] != limits)
+            )
+            if run["status"] not in FINAL or (
+                run["status"] in LIMITS and run["limits"] != limits
             ):
                 self.runs.remove(run)
-        same = [r for r in same if r in self.runs]
+        if stale:
+            self.runs = [run for run in self.runs if run["spec"] != spec]
+
+    def is_done(self, peer: Peer, spec: dict, number: int) -> bool:
+        """Whether the run need not be made."""
+        same = [r for r in self.runs if r["peer"] == peer.name and r["spec"] == spec]
         # What did not work is not tried again in the next round.
         return any(r["round"] == number or r["status"] != "done" for r in same)
 
+    @property
+    def machine(self) -> str:
+        """What the runs are measured on."""
+        return f"{self.header.get('cores')} cores of {self.header.get('processor')}"
+
     def add(self, run: dict) -> None:
         """Appends a run and saves."""
-        self.runs.append(run)
+        self.runs.append({**run, "machine": self.machine})
         self.save()
 
     def save(self) -> None:

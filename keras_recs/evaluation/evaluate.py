@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_recs import metrics
 from keras_recs.evaluation.predictions import Predictions
+from keras_recs.models.check_tables import check_tables
 from keras_recs.schema import Schema
 
 
@@ -31,8 +32,10 @@ def evaluate(
         dict of label name to dict of metric name to float.
 
     Raises:
-        ValueError: for a data set without a batch.
+        ValueError: for a data set without a batch, and a schema of another fit than
+            the model's.
     """
+    check_tables(model, schema)
     return measure(Predictions.collect(model, dataset), schema)
 
 

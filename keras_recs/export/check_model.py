@@ -14,9 +14,12 @@ def check_model(model: keras.Model, schema: Schema) -> None:
     """Compares inputs and outputs of a model with the features and labels of a schema.
 
     Raises:
-        ValueError: for a model whose inputs are not the schema's features or whose
-            outputs lack a label; each is named.
+        ValueError: for a model whose inputs are not the schema's features, whose
+            outputs lack a label, or whose tables are of another vocabulary; each is
+            named.
     """
+    from keras_recs.models.check_tables import check_tables
+
     inputs = getattr(model, "input", None)
     outputs = getattr(model, "output", None)
     if not (isinstance(inputs, dict) and isinstance(outputs, dict)):
@@ -50,6 +53,7 @@ def check_model(model: keras.Model, schema: Schema) -> None:
                 f"Output '{name}' of model '{model.name}' must have the batch as its "
                 f"first dimension. Received: shape {tuple(tensor.shape)}"
             )
+    check_tables(model, schema)
     for label in schema.label_names:
         if label not in outputs:
             raise ValueError(

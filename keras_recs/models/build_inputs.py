@@ -74,7 +74,12 @@ def table_arguments(schema, embedding_dim, features=None, options=None):
     sizes = schema.tables
     options.check(sizes)
     tables = [
-        TableConfig(name, sizes[name].num_rows, **options.of_table(name, embedding_dim))
+        TableConfig(
+            name,
+            sizes[name].num_rows,
+            vocabulary=getattr(schema.vocabularies.get(name), "sha256", None),
+            **options.of_table(name, embedding_dim),
+        )
         for name in names
     ]
     longest = max((table.embedding_dim for table in tables), default=embedding_dim)

@@ -85,19 +85,29 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
             self.build(trainable_variables)
             self.built = True
         pairs = [[] for _ in self.parts]
-        for gradient, variable in zip(grads, trainable_variables):
+        self._check_variables_are_known(trainable_variables)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
             number = self._part_of[self._get_variable_index(variable)]
             pairs[number].append((gradient, variable))
+        if all(gradient is None for gradient in grads):
+            raise ValueError(
+                "No gradient was given for any variable. Received: "
+                f"{[variable.path for variable in trainable_variables]}"
+            )
         for part, mine in zip(self.parts, pairs):
-            if mine:
+            # A group that the loss does not reach rests, as a variable would.
+            if any(gradient is not None for gradient, _ in mine):
                 part.loss_scale_factor = self.loss_scale_factor
                 part.apply(*map(list, zip(*mine)))
         self._iterations.assign_add(1)
 
+    def part_of(self, variable):
+        """The optimizer that trains a variable; known once built."""
+        return self.parts[self._part_of[self._get_variable_index(variable)]]
+
     def reset_rows(self, variable, rows):
         """As `SparseOptimizer.reset_rows`, in the optimizer of the variable."""
-        number = self._part_of[self._get_variable_index(variable)]
-        part = self.parts[number]
+        part = self.part_of(variable)
         if not hasattr(part, "reset_rows"):
             raise ValueError(
                 f"The optimizer of '{variable.path}' cannot reset rows. Received: "

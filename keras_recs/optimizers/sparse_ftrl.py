@@ -66,12 +66,20 @@ class SparseFTRL(SparseOptimizer):
     def new_values(self, value, gradient, slots, learning_rate):
         """z += g − (√n' − √n)/η · w, then the closed form."""
         accumulator, linear = slots
+        # The formula divides by η; a schedule that ends at 0 must stop, not make NaN.
+        moves = learning_rate > 0
+        rate = ops.where(moves, learning_rate, 1.0)
         after = accumulator + ops.square(gradient)
         root, root_after = ops.sqrt(accumulator), ops.sqrt(after)
-        linear = linear + gradient - (root_after - root) / learning_rate * value
-        quadratic = (self.beta + root_after) / learning_rate + 2.0 * self.l2
-        shrunk = ops.clip(linear, -self.l1, self.l1) - linear
-        return shrunk / quadratic, [after, linear]
+        new_linear = linear + gradient - (root_after - root) / rate * value
+        # 0 where nothing was ever seen and nothing regularizes: so is the numerator.
+        quadratic = (self.beta + root_after) / rate + 2.0 * self.l2
+        quadratic = ops.where(quadratic > 0, quadratic, 1.0)
+        shrunk = ops.clip(new_linear, -self.l1, self.l1) - new_linear
+        return ops.where(moves, shrunk / quadratic, value), [
+            ops.where(moves, after, accumulator),
+            ops.where(moves, new_linear, linear),
+        ]
 
     def get_config(self):
         """Constructor arguments."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.copies_of import copies_of
 from keras_recs.optimizers.sum_duplicates import is_sparse, sum_duplicates
 
 
@@ -125,10 +126,12 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         initial = self.slots(self._is_table[index]).values()
         for slot, (value, _) in zip(self._slots[index], initial):
             fresh = ops.full((len(rows), *slot.shape[1:]), value, dtype=slot.dtype)
+            rows = ops.cast(rows, "int64")
             if keras.backend.backend() == "tensorflow":
-                _write_rows(slot.value, ops.cast(rows, "int32"), fresh)
+                for copy in copies_of(slot):
+                    _write_rows(copy, rows, fresh)
             else:
-                indices = ops.reshape(ops.cast(rows, "int32"), (-1, 1))
+                indices = ops.reshape(rows, (-1, 1))
                 slot.assign(ops.scatter_update(slot, indices, fresh))
 
     def _update_rows(self, gradient, variable, slots, learning_rate):

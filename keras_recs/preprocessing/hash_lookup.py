@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_recs.preprocessing.row_dtype import row_dtype
 from keras_recs.register import register
 
 
@@ -18,7 +19,7 @@ class HashLookup(keras.layers.Layer):
         num_oov: int. Number of rows before the first bucket. Defaults to `1`.
 
     Input shape: any, string.
-    Output shape: as the input, int32.
+    Output shape: as the input, int32, or int64 where the table has 2³¹ rows or more.
     """
 
     def __init__(self, hash_bins, num_oov=1, **kwargs):
@@ -30,11 +31,16 @@ class HashLookup(keras.layers.Layer):
         """Returns the rows of `inputs`."""
         bins = tf.strings.to_hash_bucket_fast(inputs, self.hash_bins)
         rows = bins + (1 + self.num_oov)
-        return tf.cast(tf.where(inputs == "", tf.zeros_like(rows), rows), tf.int32)
+        return tf.cast(
+            tf.where(inputs == "", tf.zeros_like(rows), rows),
+            row_dtype(1 + self.num_oov + self.hash_bins),
+        )
 
     def compute_output_spec(self, inputs):
-        """Int32 of the input's shape."""
-        return keras.KerasTensor(inputs.shape, "int32")
+        """As `call`, of the input's shape."""
+        return keras.KerasTensor(
+            inputs.shape, row_dtype(1 + self.num_oov + self.hash_bins)
+        )
 
     def get_config(self):
         """Constructor arguments."""

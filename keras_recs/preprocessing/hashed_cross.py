@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_recs.preprocessing.row_dtype import row_dtype
 from keras_recs.register import register
 from keras_recs.schema import MISSING_ID
 
@@ -20,7 +21,7 @@ class HashedCross(keras.layers.Layer):
     Call arguments:
         inputs: list of tensors of one shape, string or int64, in the order of the keys.
 
-    Output shape: as one input, int32.
+    Output shape: as one input, int32, or int64 where the table has 2³¹ rows or more.
     """
 
     def __init__(self, hash_bins, **kwargs):
@@ -40,11 +41,13 @@ class HashedCross(keras.layers.Layer):
                 parts.append(tf.strings.as_string(values))
         joined = tf.strings.join(parts, separator="\x1f")
         rows = 2 + tf.strings.to_hash_bucket_fast(joined, self.hash_bins)
-        return tf.cast(tf.where(missing, tf.ones_like(rows), rows), tf.int32)
+        return tf.cast(
+            tf.where(missing, tf.ones_like(rows), rows), row_dtype(2 + self.hash_bins)
+        )
 
     def compute_output_spec(self, inputs):
-        """Int32 of one input's shape."""
-        return keras.KerasTensor(inputs[0].shape, "int32")
+        """As `call`, of one input's shape."""
+        return keras.KerasTensor(inputs[0].shape, row_dtype(2 + self.hash_bins))
 
     def get_config(self):
         """Constructor arguments."""

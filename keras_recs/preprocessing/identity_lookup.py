@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_recs.preprocessing.row_dtype import row_dtype
 from keras_recs.register import register
 from keras_recs.schema import MISSING_ID
 
@@ -19,7 +20,7 @@ class IdentityLookup(keras.layers.Layer):
         num_oov: int. Number of out-of-vocabulary rows. Defaults to `1`.
 
     Input shape: any, int64.
-    Output shape: as the input, int32.
+    Output shape: as the input, int32, or int64 where the table has 2³¹ rows or more.
     """
 
     def __init__(self, vocabulary_size, num_oov=1, **kwargs):
@@ -33,11 +34,13 @@ class IdentityLookup(keras.layers.Layer):
         outside = 1 + tf.math.floormod(inputs, self.num_oov)
         rows = tf.where(known, inputs + (1 + self.num_oov), outside)
         rows = tf.where(inputs == MISSING_ID, tf.zeros_like(rows), rows)
-        return tf.cast(rows, tf.int32)
+        return tf.cast(rows, row_dtype(1 + self.num_oov + self.vocabulary_size))
 
     def compute_output_spec(self, inputs):
-        """Int32 of the input's shape."""
-        return keras.KerasTensor(inputs.shape, "int32")
+        """As `call`, of the input's shape."""
+        return keras.KerasTensor(
+            inputs.shape, row_dtype(1 + self.num_oov + self.vocabulary_size)
+        )
 
     def get_config(self):
         """Constructor arguments."""

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
+from keras_recs.layers.embedding.shard_initializer import without_fans
 from keras_recs.layers.embedding.variable_rows import update_rows
 
 _logger = logging.getLogger(__name__)
@@ -115,16 +116,26 @@ class EvictStaleKeys(keras.callbacks.Callback):
             else:
                 layer.reset_rows(table, rows)
                 pairs = layer.variable_rows(table, rows)
-            if hasattr(self._optimizer, "reset_rows"):
-                for variable, rows_of_variable in pairs:
-                    self._optimizer.reset_rows(variable, rows_of_variable)
+            for variable, rows_of_variable in pairs:
+                optimizer = self._optimizer_of(variable)
+                if hasattr(optimizer, "reset_rows"):
+                    optimizer.reset_rows(variable, rows_of_variable)
 
     def _check_optimizer(self):
-        if not hasattr(self._optimizer, "reset_rows") and _keeps_slots(self._optimizer):
-            raise ValueError(
-                "The optimizer cannot reset the slots of rows. Received: "
-                f"{type(self._optimizer).__name__}; use one of keras_recs.optimizers"
-            )
+        for layer, _ in self._tables:
+            for variable in layer.trainable_variables:
+                optimizer = self._optimizer_of(variable)
+                if not hasattr(optimizer, "reset_rows") and _keeps_slots(optimizer):
+                    raise ValueError(
+                        f"The optimizer of '{variable.path}' cannot reset the slots of "
+                        f"rows. Received: {type(optimizer).__name__}; use one of "
+                        "keras_recs.optimizers"
+                    )
+
+    def _optimizer_of(self, variable):
+        """The part of a `CompositeOptimizer` that trains a variable, or the whole."""
+        part_of = getattr(self._optimizer, "part_of", None)
+        return self._optimizer if part_of is None else part_of(variable)
 
     def _find(self, layer):
         return self.model.get_layer(layer) if isinstance(layer, str) else layer
@@ -163,8 +174,11 @@ class EvictStaleKeys(keras.callbacks.Callback):
 def _reset_embedding(layer, rows):
     """Writes fresh rows to a Keras embedding; its variable and the rows."""
     variable = layer.embeddings
+    initializer = without_fans(
+        layer.embeddings_initializer, layer.input_dim, layer.output_dim
+    )
     shape = (len(rows), *variable.shape[1:])
-    values = layer.embeddings_initializer(shape, dtype=variable.dtype)
+    values = initializer(shape, dtype=variable.dtype)
     if hasattr(variable.value, "values"):  # one copy a replica
         table = np.array(ops.convert_to_numpy(variable))
         table[rows] = ops.convert_to_numpy(values)

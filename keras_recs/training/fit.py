@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from keras_recs.models.check_tables import check_tables
 from keras_recs.schema import Schema
 from keras_recs.training.check_two_level_tables import check_two_level_tables
 from keras_recs.training.evict_stale_keys import EvictStaleKeys
@@ -85,6 +86,7 @@ def fit(
     workdir = Path(workdir)
     checkpoints = workdir / "checkpoints"
     tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
+    check_tables(model, schema)
     evictions = _evictions(model, schema, callbacks)
     begin_run(workdir, model, schema, train)
     save_run_schema(schema, workdir)

@@ -52,6 +52,11 @@ def initialize_table(
             f"`missing` must be 'keep' or 'error'. Received: missing={missing!r}"
         )
     embedding, config = find_table(model, table, layer)
+    if config.compression is not None:
+        raise ValueError(
+            f"Table '{table}' is compressed: its rows share memory and cannot be set "
+            f"one by one. Received: compression={type(config.compression).__name__}"
+        )
     keys, its_rows = keys_and_rows(model, schema, table)
     first = first_row(schema, table)
     kind = schema.tables[table].kind

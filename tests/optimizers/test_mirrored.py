@@ -12,6 +12,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
+from keras_recs.copies_of import copies_of
 from keras_recs.layers import FeatureEmbedding, TableConfig
 from keras_recs.optimizers import (
     CompositeOptimizer, LazyAdam, RowwiseAdagrad, SparseAdagrad, SparseFTRL,
@@ -40,6 +41,10 @@ def fit(optimizer, strategy):
         tf.data.Dataset.from_tensor_slices((x, label)).batch(32, drop_remainder=True),
         epochs=3, shuffle=False, verbose=0,
     )
+    for variable in network.weights + network.optimizer.variables:
+        first, *others = (np.asarray(copy) for copy in copies_of(variable))
+        for other in others:
+            np.testing.assert_array_equal(first, other, err_msg=variable.path)
     return network.get_weights()
 
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -56,9 +61,30 @@ for make in (
     for a, b in zip(one, two):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     print("equal")
+
+# What callbacks do between steps, outside the scope, reaches every replica.
+with mirrored.scope():
+    network = model()
+    network.compile(RowwiseAdagrad(0.1), "binary_crossentropy")
+data = tf.data.Dataset.from_tensor_slices((x, label)).batch(32, drop_remainder=True)
+network.fit(data, shuffle=False, verbose=0)
+layer = network.get_layer("table")
+rows = np.array([2, 3, 7])
+layer.reset_rows("a", rows)
+for variable, mine in layer.variable_rows("a", rows):
+    network.optimizer.reset_rows(variable, mine)
+    slots = network.optimizer._slots[network.optimizer._get_variable_index(variable)]
+    for part in (variable, *slots):
+        one, two = (np.asarray(copy) for copy in copies_of(part))
+        np.testing.assert_array_equal(one, two)
+    assert (np.asarray(copies_of(slots[0])[1])[mine] == np.float32(0.1 + 1e-7)).all()
+network.fit(data, shuffle=False, verbose=0)
+for shard in layer.shards:
+    np.testing.assert_array_equal(*(np.asarray(copy) for copy in copies_of(shard)))
+print("equal")
 """
 
 
 @pytest.mark.distributed
 def test_two_replicas_train_as_one():
-    assert run_python("-c", CODE).stdout.count("equal") == 5
+    assert run_python("-c", CODE).stdout.count("equal") == 6

@@ -426,13 +426,33 @@ def test_rows_are_reset():
         np.testing.assert_array_equal(slot.numpy()[others], before[others])
 
 
+@pytest.mark.parametrize("make", [RowwiseAdagrad, SparseAdagrad, LazyAdam, SparseFTRL])
+def test_a_learning_rate_of_zero_changes_no_weight(make):
+    """As at the end of a cosine decay."""
+    (variable,) = table().shards
+    optimizer = make(keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.1, 0.0]))
+    train(optimizer, variable, batches()[:3])
+    before = variable.numpy()
+    train(optimizer, variable, batches()[3:])
+    np.testing.assert_array_equal(variable.numpy(), before)
+    assert np.isfinite(before).all()
+
+
+def test_ftrl_without_any_start_or_strength_makes_no_nan():
+    dense = keras.Variable(np.ones((2, 3), "float32"))
+    optimizer = SparseFTRL(0.1, initial_accumulator_value=0.0)
+    optimizer.apply([tf.constant([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])], [dense])
+    assert np.isfinite(dense.numpy()).all()
+    assert dense.numpy()[0, 1] < 0 == dense.numpy()[1, 1]
+
+
 # === Errors ===
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"use_ema": True}, "`use_ema` touches every row.*'embeddings'|embeddings"),
+        ({"use_ema": True}, "`use_ema` touches every row.*table '.*embeddings'"),
         ({"gradient_accumulation_steps": 2}, "`gradient_accumulation_steps` touches"),
         ({"weight_decay": 0.1}, "exclude_from_weight_decay.*weight_decay=0.1"),
     ],

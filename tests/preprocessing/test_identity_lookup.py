@@ -22,3 +22,9 @@ def test_rows(num_oov):
 def test_id_0_is_an_ordinary_id():
     rows = IdentityLookup(3)(np.array([[0, 1, 2, -1]])).numpy()
     assert rows.tolist() == [[2, 3, 4, 0]]
+
+
+def test_a_table_of_more_rows_than_int32_has():
+    rows = IdentityLookup(10**10)(np.array([0, 2**32, 2**31, -1, 10**10]))
+    assert rows.dtype == "int64"
+    assert rows.numpy().tolist() == [2, 2**32 + 2, 2**31 + 2, 0, 1]

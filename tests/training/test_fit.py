@@ -12,7 +12,7 @@ from keras_recs.data import array_dataset
 from keras_recs.evaluation import evaluate
 from keras_recs.models import deepfm, logistic_regression
 from keras_recs.models.find_vocabulary import find_vocabulary
-from keras_recs.optimizers import SparseAdagrad
+from keras_recs.optimizers import CompositeOptimizer, SparseAdagrad
 from keras_recs.training import EvictStaleKeys, fit
 from tests import samples
 from tests.numpy_reference import hash_key
@@ -186,6 +186,15 @@ def test_stale_keys_are_evicted_and_their_rows_are_fresh(tmp_path):
     assert find_vocabulary(loaded, EXPIRING, "user").num_keys == 3
 
 
+def test_a_part_without_slots_needs_no_reset(tmp_path):
+    parts = CompositeOptimizer(
+        SparseAdagrad(0.5), {"linear": keras.optimizers.SGD(0.1)}
+    )
+    model, batches = expiring_model(parts)
+    history = fit(model, batches, EXPIRING, tmp_path, verbose=0)
+    assert history.history["evicted_keys"] == [1.0]
+
+
 def test_a_callback_of_ones_own_takes_the_place_of_the_eviction(tmp_path):
     model, batches = expiring_model()
     own = EvictStaleKeys("keys_user", [("embedding", "user")], every=9)
@@ -197,6 +206,12 @@ def test_keys_that_expire_need_an_optimizer_that_can_reset_rows(tmp_path):
     model, batches = expiring_model("adam")
     with pytest.raises(ValueError, match=r"cannot reset the slots of rows.*Adam"):
         fit(model, batches, EXPIRING, tmp_path, verbose=0)
+    parts = CompositeOptimizer(SparseAdagrad(0.5), {"linear": keras.optimizers.Adam()})
+    model, batches = expiring_model(parts)
+    with pytest.raises(
+        ValueError, match=r"of 'linear/.*' cannot reset.*Received: Adam"
+    ):
+        fit(model, batches, EXPIRING, tmp_path / "parts", verbose=0)
     other = logistic_regression(SCHEMA)
     other.compile("sgd", "binary_crossentropy")
     with pytest.raises(ValueError, match="no DynamicVocabulary 'keys_user'"):

@@ -246,3 +246,13 @@ def test_the_keys_of_a_schema_alone_are_not_known():
 
     with pytest.raises(ValueError, match=r"'item' are learnt.*call `vocabulary\(\)`"):
         table_keys(GROWING, "item")
+
+
+def test_a_compressed_table_is_refused_before_anything_is_set(schema, tmp_path):
+    from keras_recs.layers import QuotientRemainder
+    from keras_recs.models import EmbeddingOptions
+
+    options = EmbeddingOptions(compression={"item": QuotientRemainder(3)})
+    model = model_of(schema, embedding_options=options)
+    with pytest.raises(ValueError, match=r"Table 'item' is compressed.*QuotientRem"):
+        initialize_table(model, schema, "item", tmp_path / "any.parquet")

@@ -23,9 +23,10 @@ class FeatureEmbedding(keras.layers.Layer):
 
     Tables of one dimension lie one below the other, so one gather serves all their
     features, and features that name the same table share it. Row 0 of a table is
-    padding: it never counts in a pooled feature and reads as zeros in a sequence. A row
-    outside the table reads the out-of-vocabulary row 1. Tables of a smaller dimension
-    are projected to the largest by a learned matrix each.
+    padding and never trained: it does not count in a pooled feature and reads as zeros
+    in a sequence. A row outside the table, and row 0 of a single-valued feature, read
+    the out-of-vocabulary row 1. Tables of a smaller dimension are projected to the
+    largest by a learned matrix each.
 
     Args:
         tables: list of `TableConfig`.
@@ -104,6 +105,12 @@ class FeatureEmbedding(keras.layers.Layer):
         self._placed = plan_tables(self.tables)
         largest = max(table.num_rows for table in self.tables)
         self._ranks = {name: len(input_shape[name]) for name in self.features}
+        for name, rank in self._ranks.items():
+            if rank not in (1, 2):
+                raise ValueError(
+                    f"Feature '{name}' of layer '{self.name}' must have the shape (B,) "
+                    f"or (B, L). Received: {tuple(input_shape[name])}"
+                )
         self.stacks = {}
         stored = [part for parts in self._placed.values() for part in parts]
         for name in dict.fromkeys(part.stack for part in stored):
@@ -142,11 +149,12 @@ class FeatureEmbedding(keras.layers.Layer):
         plain = self._in_one_stack(single)
         if plain:
             rows = ops.stack([self._cast(n, inputs[n]) for n in single], axis=1)
-            blocks.add(plain, self._stacked_rows(single, rows), rows == PADDING_ROW)
+            rows = self._stacked_rows(single, rows)
+            blocks.add(plain, rows, ops.zeros_like(rows, dtype="bool"))
         for name in (() if plain else single) + pooled + sequences:
             rows = self._cast(name, inputs[name])
             rows = ops.expand_dims(rows, 1) if name in single else rows  # (B, L)
-            self._add_feature(blocks, name, rows)
+            self._add_feature(blocks, name, rows, is_list=name not in single)
         values = self._read(blocks, training)
         if plain and not pooled and not sequences:
             return values.whole(plain)  # (B, F, D)
@@ -395,10 +403,13 @@ class FeatureEmbedding(keras.layers.Layer):
                 f"Feature '{name}' of layer '{self.name}' must be int rows. Received: "
                 f"dtype {dtype}"
             )
-        if dtype in ("int64", "uint32", "uint64") and self._row_dtype == "int32":
-            # Else it could wrap into the table.
-            rows = ops.where(rows > 2**31 - 1, -1, rows)
-            rows = ops.where(rows < -1, -1, rows)
+        # A large number must not wrap into the table.
+        if dtype == "uint64":
+            rows = ops.minimum(rows, 2**63 - 1)
+        if dtype in ("uint32", "uint64"):
+            rows, dtype = ops.cast(rows, "int64"), "int64"
+        if dtype == "int64" and self._row_dtype == "int32":
+            rows = ops.clip(rows, -1, 2**31 - 1)
         return ops.cast(rows, self._row_dtype)
 
     def _stacked_rows(self, names, rows):
@@ -407,14 +418,17 @@ class FeatureEmbedding(keras.layers.Layer):
         limits = np.array([table.num_rows for table in tables], self._row_dtype)
         starts = [self._placed[table.name][0].start for table in tables]
         starts = ops.convert_to_tensor(np.array(starts, self._row_dtype))
-        return _known(rows, limits) + starts
+        return _known(rows, limits, OOV_ROW) + starts
 
-    def _add_feature(self, blocks, name, rows):
+    def _add_feature(self, blocks, name, rows, is_list):
         """Adds what a feature `(B, L)` looks up."""
-        padding = rows == PADDING_ROW
+        padding = ops.zeros_like(rows, dtype="bool")
+        if is_list:
+            padding = rows == PADDING_ROW
         table = self._table[self.features[name]]
         parts = self._placed[table.name]
-        rows = _known(rows, np.array(table.num_rows, self._row_dtype))
+        first = PADDING_ROW if is_list else OOV_ROW
+        rows = _known(rows, np.array(table.num_rows, self._row_dtype), first)
         if table.compression is None:
             blocks.add(parts[0].stack, rows + parts[0].start, padding)
             return
@@ -576,8 +590,8 @@ class _Values:
         return part
 
 
-def _known(rows, limits):
-    """The rows that a table has, and the out-of-vocabulary row for all others."""
+def _known(rows, limits, first):
+    """The rows from `first` on that a table has; out of vocabulary for all others."""
     oov = ops.convert_to_tensor(np.minimum(OOV_ROW, limits - 1))
-    known = ops.logical_and(rows >= 0, rows < ops.convert_to_tensor(limits))
+    known = ops.logical_and(rows >= first, rows < ops.convert_to_tensor(limits))
     return ops.where(known, rows, oov)

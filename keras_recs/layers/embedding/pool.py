@@ -27,13 +27,14 @@ def pool(values, mask, combiner, weights=None):
         any_there = ops.any(mask, axis=1, keepdims=True)  # (B, 1)
         return ops.max(masked, axis=1) * ops.cast(any_there, values.dtype)
     if weights is not None:
+        weights = ops.cast(weights, "float32")  # whose squares half precision lacks
         known = ops.logical_and(mask, ops.isfinite(weights))
-        there = ops.cast(ops.where(known, weights, 0.0), values.dtype)
-    total = ops.sum(values * ops.expand_dims(there, -1), axis=1)  # (B, D)
-    if combiner == "sum":
-        return total
-    if combiner == "sqrtn":
-        scale = ops.sqrt(ops.sum(ops.square(there), axis=1, keepdims=True))  # (B, 1)
-    else:
-        scale = ops.sum(there, axis=1, keepdims=True)  # (B, 1)
-    return ops.where(scale == 0, 0.0, total / ops.where(scale == 0, 1.0, scale))
+        there = ops.where(known, weights, 0.0)
+    if combiner != "sum":
+        there = ops.cast(there, "float32")
+        total = ops.square(there) if combiner == "sqrtn" else there
+        scale = ops.sum(total, axis=1, keepdims=True)  # (B, 1)
+        scale = ops.sqrt(scale) if combiner == "sqrtn" else scale
+        there = ops.where(scale == 0, 0.0, there / ops.where(scale == 0, 1.0, scale))
+    there = ops.cast(there, values.dtype)
+    return ops.sum(values * ops.expand_dims(there, -1), axis=1)  # (B, D)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_recs.copies_of import copies_of
 from keras_recs.layers.embedding.initial_terms import initial_terms
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 
@@ -55,10 +56,7 @@ class ShardInitializer:
             variable: Keras variable.
         """
         if self._state == "zeros":
-            value = variable.value
-            # Of each replica under MirroredStrategy.
-            for part in getattr(value, "values", [value]):
-                self._fill(part, variable.shape[1])
+            self._fill(variable)
         # One that Keras creates later, of a model without weights, is drawn at once.
         self._state = "finished"
 
@@ -67,7 +65,11 @@ class ShardInitializer:
             return False
         import tensorflow as tf
 
-        return tf.executing_eagerly() and 4 * np.prod(shape) > self.chunk_bytes
+        # Workers of one training must start equal: Keras sends them what it is given.
+        strategy = tf.distribute.get_strategy()
+        is_alone = not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        is_large = 4 * np.prod(shape) > self.chunk_bytes
+        return is_large and is_alone and tf.executing_eagerly()
 
     def _blocks(self, dim, chunk_rows=None):
         """Initializer, first row and number of rows of what is drawn at once."""
@@ -78,7 +80,7 @@ class ShardInitializer:
         for given, rows, first, end in zip(
             self.initializers, self.num_rows, below, below[1:]
         ):
-            initializer = _without_fans(given, rows, dim)
+            initializer = without_fans(given, rows, dim)
             if blocks and blocks[-1].continues(given, initializer):
                 blocks[-1].count += end - first
             else:
@@ -96,18 +98,21 @@ class ShardInitializer:
                 drawn.append((initializer, block.first + start, count))
         return drawn
 
-    def _fill(self, variable, dim):
+    def _fill(self, variable):
         import tensorflow as tf
 
+        dim = variable.shape[1]
         chunk_rows = max(1, self.chunk_bytes // (4 * dim))
-        with tf.device(variable.device):
-            for initializer, start, count in self._blocks(dim, chunk_rows):
-                values = initializer((count, dim), dtype="float32")
-                tf.raw_ops.ResourceScatterUpdate(
-                    resource=variable.handle,
-                    indices=tf.range(start, start + count, dtype=tf.int64),
-                    updates=tf.cast(values, variable.dtype),
-                )
+        copies = copies_of(variable)
+        for initializer, start, count in self._blocks(dim, chunk_rows):
+            with tf.device(copies[0].device):
+                values = tf.cast(initializer((count, dim)), copies[0].dtype)
+                rows = tf.range(start, start + count, dtype=tf.int64)
+            for copy in copies:  # the same values on each replica
+                with tf.device(copy.device):
+                    tf.raw_ops.ResourceScatterUpdate(
+                        resource=copy.handle, indices=rows, updates=values
+                    )
 
 
 @dataclasses.dataclass
@@ -125,8 +130,18 @@ class _Block:
         return given is self.given and same and _is_by_element(initializer)
 
 
-def _without_fans(initializer, num_rows, dim):
-    """An initializer whose values do not depend on the shape that is drawn."""
+def without_fans(initializer, num_rows, dim):
+    """An initializer that draws some rows of a table as it would draw all.
+
+    Args:
+        initializer: Keras initializer.
+        num_rows: int. Rows of the table.
+        dim: int. Length of a row.
+
+    Returns:
+        Keras initializer. Variance scaling becomes the uniform or normal distribution
+        that it means for the table.
+    """
     kinds = keras.initializers
     if not isinstance(initializer, kinds.VarianceScaling):
         return initializer

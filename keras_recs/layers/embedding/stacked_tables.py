@@ -4,12 +4,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_recs.copies_of import copies_of
 from keras_recs.layers.embedding.gather_rows import gather_rows
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
-from keras_recs.layers.embedding.shard_initializer import ShardInitializer
+from keras_recs.layers.embedding.shard_initializer import (
+    ShardInitializer,
+    without_fans,
+)
 from keras_recs.register import register
 
 CHUNK_ROWS = 1_000_000
+RESET_SEED = 1_000_003  # beyond the seeds that fill the tables
 
 
 @register
@@ -63,6 +68,7 @@ class StackedTables(keras.layers.Layer):
     def build(self, input_shape=None):
         """Creates the variables."""
         self.shards = []
+        self._num_resets = 0
         for number in range(self.num_shards):
             initializer = ShardInitializer(
                 self.embeddings_initializers, self.num_rows, number, self.num_shards
@@ -138,7 +144,14 @@ class StackedTables(keras.layers.Layer):
             rows: ints `(n,)`, each once.
             table: int. Number of the table that they are of. Defaults to `0`.
         """
-        initializer = renewed_initializer(self.embeddings_initializers[table])
+        initializer = without_fans(
+            self.embeddings_initializers[table],
+            self.num_rows[table],
+            self.embedding_dim,
+        )
+        # A seed would draw the vectors of the last time again.
+        self._num_resets += 1
+        initializer = renewed_initializer(initializer, RESET_SEED * self._num_resets)
         values = initializer((len(rows), self.embedding_dim), "float32")
         self.write_rows(rows, ops.convert_to_numpy(values))
 
@@ -166,10 +179,12 @@ def _write(variable, rows, values):
 
         for start in range(0, len(rows), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
-            slices = tf.IndexedSlices(
-                tf.cast(values[part], variable.value.dtype), tf.constant(rows[part])
-            )
-            variable.value.scatter_update(slices)
+            for copy in copies_of(variable):
+                copy.scatter_update(
+                    tf.IndexedSlices(
+                        tf.cast(values[part], copy.dtype), tf.constant(rows[part])
+                    )
+                )
         return
     updated = ops.scatter_update(
         ops.convert_to_tensor(variable), rows[:, None], ops.cast(values, variable.dtype)

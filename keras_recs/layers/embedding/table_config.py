@@ -17,7 +17,8 @@ class TableConfig:
         num_rows: int. Rows, the padding row 0 and out-of-vocabulary rows included.
         embedding_dim: int. Length of a row.
         dtype: string. `"float32"`, or `"bfloat16"` to store a table in half the memory;
-            it is computed and updated in float32. Defaults to `"float32"`.
+            it is computed and updated in float32, on TensorFlow with stochastic
+            rounding, from gradients in bfloat16. Defaults to `"float32"`.
         initializer: Keras initializer, or `None` for the layer's. Defaults to `None`.
         compression: `QuotientRemainder`, `Compositional` or `MultiHash`: the table has
             `num_rows` different rows, made of fewer stored ones. Defaults to `None`.
@@ -27,6 +28,8 @@ class TableConfig:
         folder: string. Where those files lie, and nothing else. Defaults to `None`.
         max_saved_bytes: int. A larger table with `hot_rows` is neither saved with its
             model nor exported. Defaults to `4294967296`.
+        vocabulary: string. SHA-256 of the vocabulary whose values the rows stand for,
+            so that the table is not used with another. Defaults to `None`.
 
     Raises:
         ValueError: if a size is not positive, for another dtype, and if options exclude
@@ -42,6 +45,7 @@ class TableConfig:
     hot_rows: int | None = None
     folder: str | None = None
     max_saved_bytes: int = 2**32
+    vocabulary: str | None = None
 
     def __post_init__(self):
         sizes = ("num_rows", "embedding_dim", "hot_rows", "max_saved_bytes")

@@ -142,6 +142,7 @@ class LinearTerm(keras.layers.Layer):
             table.name,
             table.num_rows,
             self.units,
+            dtype=table.dtype,
             compression=compression,
             hot_rows=table.hot_rows,
             # The folder itself is that of the model's embeddings.

@@ -50,3 +50,12 @@ def test_the_gradient_of_an_empty_set_is_zero(combiner):
     assert np.isfinite(gradient).all()
     assert (gradient[~MASK] == 0).all()
     assert (gradient[MASK] != 0).any()
+
+
+@pytest.mark.parametrize("combiner", ["mean", "sqrtn"])
+def test_large_weights_in_half_precision(combiner):
+    """Their squares and sums are beyond float16; their ratios are not."""
+    weights = np.full(MASK.shape, 300.0, "float32")
+    expected = [numpy_reference.pool(v[m], combiner) for v, m in zip(VALUES, MASK)]
+    pooled = pool(VALUES.astype("float16"), MASK, combiner, weights)
+    np.testing.assert_allclose(pooled, expected, rtol=2e-3, atol=2e-3)

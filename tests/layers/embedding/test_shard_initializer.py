@@ -106,7 +106,7 @@ import keras, numpy as np
 from keras_recs.layers.embedding.shard_initializer import ShardInitializer
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     initializer = ShardInitializer(
-        [keras.initializers.RandomUniform(1.0, 2.0, seed=0)], [50], chunk_bytes=100
+        [keras.initializers.RandomUniform(1.0, 2.0)], [50], chunk_bytes=100
     )
     variable = keras.Variable(initializer, shape=(50, 4))
     initializer.finish(variable)

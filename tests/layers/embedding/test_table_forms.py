@@ -501,6 +501,57 @@ def test_bad_ids_train_the_oov_row_alone(jit_compile):
     np.testing.assert_array_equal(bad, expected)
 
 
+@pytest.mark.parametrize("compression", [None, QuotientRemainder(6)])
+def test_row_0_of_a_single_value_is_out_of_vocabulary(compression):
+    """Padding is never trained, and a single value cannot be padding."""
+    layer = one_table(TableConfig("item", 30, 4, compression=compression))
+    variables = [shard.value for shard in layer.shards]
+
+    def gradients(row):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer({"item": tf.constant([row])}) ** 2)
+        return [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+
+    for zero, oov in zip(gradients(0), gradients(1), strict=True):
+        np.testing.assert_array_equal(zero, oov)
+    if compression is None:
+        assert not gradients(0)[0][0].numpy().any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint32", "uint64", "int16", "int64"])
+def test_types_of_rows(dtype):
+    layer = one_table(TableConfig("item", 30, 4))
+    highest = np.iinfo(dtype).max
+    rows = layer({"item": tf.constant(np.array([5, 40, highest], dtype))}).numpy()
+    np.testing.assert_array_equal(rows[:, 0], layer.read_rows("item", [5, 1, 1]))
+
+
+def test_ranks_of_rows():
+    layer = one_table(TableConfig("item", 30, 4))
+    with pytest.raises(
+        ValueError, match=r"Feature 'item'.*\(B,\) or \(B, L\).*\(2, 3, 1\)"
+    ):
+        type(layer).from_config(layer.get_config())({"item": np.ones((2, 3, 1), int)})
+
+
+def test_rows_that_are_reset_are_of_the_size_of_the_others():
+    """Variance scaling depends on the size of the table, not on the rows reset."""
+    layer = FeatureEmbedding(
+        [TableConfig("item", 4000, 4)],
+        {"item": "item"},
+        embeddings_initializer=keras.initializers.GlorotUniform(seed=1),
+    )
+    layer.build({"item": (None,)})
+    limit = (6 / (4000 + 4)) ** 0.5
+    assert abs(layer.read_rows("item", np.arange(4000))).max() <= limit
+    seen = []
+    for _ in range(2):
+        layer.reset_rows("item", [5, 9])
+        seen.append(layer.read_rows("item", [5, 9]))
+        assert 0.1 * limit < abs(seen[-1]).max() <= limit
+    assert not np.allclose(*seen), "new numbers each time"
+
+
 def test_rows_must_be_integers():
     layer = one_table(TableConfig("item", 30, 4))
     with pytest.raises(TypeError, match=r"Feature 'item'.*must be int rows.*float32"):
