@@ -62,7 +62,8 @@ def build_model(config: Config, schema):
         try:
             options = models.EmbeddingOptions(**config.embedding_options)
         except TypeError as error:
-            known = [field.name for field in dataclasses.fields(models.EmbeddingOptions)]
+            fields = dataclasses.fields(models.EmbeddingOptions)
+            known = [field.name for field in fields]
             raise ValueError(
                 f"Config: `embedding_options` takes {known}. Received: "
                 f"embedding_options={config.embedding_options}"

@@ -86,8 +86,8 @@ def fit(
     workdir = Path(workdir)
     checkpoints = workdir / "checkpoints"
     tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
-    check_tables(model, schema)
     evictions = _evictions(model, schema, callbacks)
+    check_tables(model, schema)
     begin_run(workdir, model, schema, train)
     save_run_schema(schema, workdir)
 

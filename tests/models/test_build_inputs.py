@@ -40,9 +40,11 @@ def test_numbers(click_schema):
 
 def test_tables(click_schema):
     arguments = table_arguments(click_schema, 4)
+    users = click_schema.vocabularies["user"].sha256
+    items = click_schema.vocabularies["item"].sha256
     assert arguments["tables"] == [
-        TableConfig("user", 5, 4),
-        TableConfig("item", 8, 4),
+        TableConfig("user", 5, 4, vocabulary=users),
+        TableConfig("item", 8, 4, vocabulary=items),
         TableConfig("genres", 9, 4),
         TableConfig("hour", 26, 4),
         TableConfig("age", 5, 4),
@@ -60,7 +62,7 @@ def test_tables(click_schema):
     assert arguments["combiners"] == {"genres": "sqrtn", "history": "mean"}
     only = table_arguments(click_schema, 2, [click_schema["history"]])
     assert only == {
-        "tables": [TableConfig("item", 8, 2)],
+        "tables": [TableConfig("item", 8, 2, vocabulary=items)],
         "features": {"history": "item"},
         "combiners": {"history": "mean"},
         "value_weights": {},
