@@ -120,25 +120,51 @@ def _end(event):
     return event.offset_ps + event.duration_ps
 
 
-def multiply_adds() -> int:
-    """Multiplications of the matrix products of one example, forward."""
+def towers() -> tuple[list[list[int]], int]:
+    """Widths of the MLPs, and the other multiplications of one example, forward."""
     if MODEL.value == "dlrm":
         pairs = FEATURES * (FEATURES + 1) // 2
-        widths = [[NUMBERS, *MLP, DIM], [DIM + pairs, *MLP, 1]]
         dots = (FEATURES + 1) ** 2 * DIM
-    elif MODEL.value == "deepfm":
-        widths, dots = [[(FEATURES + NUMBERS) * DIM, *MLP, 1]], 0
-    else:
-        width = FEATURES * DIM + NUMBERS
-        widths, dots = [[width, *MLP], [width + MLP[-1], 1]], 3 * width**2
-    return dots + sum(a * b for part in widths for a, b in itertools.pairwise(part))
+        return [[NUMBERS, *MLP, DIM], [DIM + pairs, *MLP, 1]], dots
+    if MODEL.value == "deepfm":
+        return [[(FEATURES + NUMBERS) * DIM, *MLP, 1]], 0
+    width = FEATURES * DIM + NUMBERS
+    return [[width, *MLP], [width + MLP[-1], 1]], 3 * width**2
+
+
+def towers_alone() -> float:
+    """Seconds of a training step of the MLPs by themselves, on random numbers."""
+    import keras
+    import tensorflow as tf
+
+    import keras_recs
+
+    inputs, outputs, values, targets = {}, {}, {}, {}
+    for i, (first, *hidden, last) in enumerate(towers()[0]):
+        x = inputs[f"x{i}"] = keras.Input((first,))
+        x = keras_recs.layers.MLP(hidden)(x) if hidden else x
+        outputs[f"y{i}"] = keras.layers.Dense(last)(x)
+        values[f"x{i}"] = tf.random.normal((BATCH.value, first))
+        targets[f"y{i}"] = tf.random.normal((BATCH.value, last))
+    model = keras.Model(inputs, outputs)
+    optimizer = keras_recs.optimizers.RowwiseAdagrad()
+    model.compile(optimizer, dict.fromkeys(outputs, "mse"), jit_compile=False)
+    step = model.make_train_function() or model.train_function
+    batches = iter(tf.data.Dataset.from_tensors((values, targets)).repeat())
+    times = []
+    for _ in range(WARMUP.value + 3 * STEPS.value):
+        start = time.perf_counter()
+        step(batches)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[WARMUP.value :])
 
 
 def floor() -> dict:
     """Operations and bytes of a step, and what they take at best on this machine."""
     import tensorflow as tf
 
-    products = multiply_adds()
+    widths, products = towers()
+    products += sum(a * b for part in widths for a, b in itertools.pairwise(part))
     # Forward once, backward twice; DLRM's first layer needs no gradient of its input.
     flops = 2 * BATCH.value * 3 * products
     if MODEL.value == "dlrm":
@@ -165,6 +191,7 @@ def floor() -> dict:
     return {
         "gflop": flops / 1e9,
         "gflop_per_s_of_a_matmul": 2 * 2048**3 / product / 1e9,
+        "ms_of_a_step_of_the_mlps_alone": towers_alone() * 1e3,
         "ms_of_the_products": flops / (2 * 2048**3) * product * 1e3,
         # Looked up once; for the update row and accumulator are read and written.
         "row_megabytes": lookups * (DIM * 4 * 3 + 2 * 4) / 1e6,
