@@ -17,7 +17,7 @@ def float32_twin(model: keras.Model) -> keras.Model:
 
     Args:
         model: functional `keras.Model`, of a policy such as `"mixed_bfloat16"`, whose
-            variables are float32 then.
+            variables are float32 then, but for tables stored in bfloat16.
 
     Returns:
         A new model with a copy of the weights.
@@ -33,7 +33,11 @@ def float32_twin(model: keras.Model) -> keras.Model:
 def _in_float32(config: Any) -> Any:
     """A config with the names of half-precision types and policies replaced."""
     if isinstance(config, dict):
-        return {key: _in_float32(value) for key, value in config.items()}
+        return {
+            # Tables are stored as they are: in half precision they are exact already.
+            key: value if key == "tables" else _in_float32(value)
+            for key, value in config.items()
+        }
     if isinstance(config, (list, tuple)):
         return type(config)(_in_float32(value) for value in config)
     names = {*HALF_TYPES, *(f"mixed_{name}" for name in HALF_TYPES)}
