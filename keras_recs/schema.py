@@ -725,6 +725,22 @@ class Schema:
         size = None if vocabulary is None else vocabulary.size
         return Table(name, "vocabulary", owner.num_oov, size)
 
+    def table_fingerprint(self, name: str) -> str:
+        """SHA-256 of how raw values become rows of a table; its size does not count.
+
+        Args:
+            name: string. Name of a fitted table.
+        """
+        owner, table = self.table_owners[name], self.tables[name]
+        value: list[Any] = [table.kind, table.num_oov]
+        if table.kind == "vocabulary":
+            value.append(self.vocabularies[name].sha256)
+        elif table.kind == "buckets":
+            value.append(self.numerics[name].boundaries)
+        elif isinstance(owner, CrossedFeature):
+            value.append(owner.keys)
+        return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
     # === Fitting ===
 
     @property

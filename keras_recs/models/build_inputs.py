@@ -77,7 +77,7 @@ def table_arguments(schema, embedding_dim, features=None, options=None):
         TableConfig(
             name,
             sizes[name].num_rows,
-            vocabulary=getattr(schema.vocabularies.get(name), "sha256", None),
+            fingerprint=schema.table_fingerprint(name),
             **options.of_table(name, embedding_dim),
         )
         for name in names

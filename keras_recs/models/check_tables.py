@@ -4,10 +4,12 @@ from keras_recs.layers import FeatureEmbedding, LinearTerm
 
 
 def check_tables(model, schema):
-    """Compares the size of each table, and the vocabulary that it was built for.
+    """Compares the size of each table, and what it was built for.
 
-    The rows of a table stand for the values of one vocabulary in its order: behind
-    another one, each value would silently read the row of another.
+    The rows of a table stand for the values of one vocabulary in its order, for hashes,
+    or for what lies between some boundaries: with another schema, each value would
+    silently read the row of another. How numbers are transformed leaves no trace in a
+    model and is not compared.
 
     Args:
         model: Keras model.
@@ -23,19 +25,21 @@ def check_tables(model, schema):
             table = schema.tables.get(config.name)
             if table is None:
                 continue  # of a model of one's own
-            fitted = schema.vocabularies.get(config.name)
-            is_other = None not in (config.vocabulary, fitted) and (
-                config.vocabulary != fitted.sha256
+            is_other = config.fingerprint not in (
+                None,
+                schema.table_fingerprint(config.name),
             )
             if table.num_rows != config.num_rows or is_other:
                 users = [
-                    f.name for f in schema.id_features if f.table_name == table.name
+                    feature.name
+                    for feature in schema.id_features
+                    if feature.table_name == table.name
                 ]
                 raise ValueError(
-                    f"Table '{table.name}' of model '{model.name}' was built for "
-                    f"another vocabulary than the schema's, which features {users} "
-                    "use. Use the schema that the model was built from, such as the "
-                    "schema.json of its run directory, or train anew. Received: "
-                    f"{table.num_rows} rows in the schema, {config.num_rows} in layer "
-                    f"'{layer.name}'"
+                    f"Table '{table.name}' of model '{model.name}' was built for other "
+                    f"values than the schema's, which features {users} use. Use the "
+                    "schema that the model was built from, such as the schema.json of "
+                    "its run directory, or train anew. Received: a table of kind "
+                    f"'{table.kind}' with {table.num_rows} rows in the schema, and "
+                    f"{config.num_rows} rows in layer '{layer.name}'"
                 )

@@ -1,5 +1,7 @@
 """Adam on the rows of the batch."""
 
+import math
+
 from keras import ops
 
 from keras_recs.optimizers.sparse_optimizer import SparseOptimizer
@@ -22,7 +24,7 @@ class LazyAdam(SparseOptimizer):
         **kwargs: of `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: as `SparseOptimizer`.
+        ValueError: for an argument out of range, and as `SparseOptimizer`.
 
     Example:
     >>> keras_recs.optimizers.LazyAdam().beta_2
@@ -45,6 +47,7 @@ class LazyAdam(SparseOptimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self._check_ranges(beta_1=(0, 1), beta_2=(0, 1), epsilon=(0, math.inf))
 
     def slots(self, is_table):
         """Two moments."""

@@ -1,5 +1,7 @@
 """Adagrad with one accumulator a row."""
 
+import math
+
 from keras import ops
 
 from keras_recs.optimizers.apply_adagrad import apply_adagrad
@@ -21,7 +23,7 @@ class RowwiseAdagrad(SparseOptimizer):
         **kwargs: of `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: as `SparseOptimizer`.
+        ValueError: for an argument out of range, and as `SparseOptimizer`.
 
     Example:
     >>> layer = keras_recs.layers.FeatureEmbedding(
@@ -48,6 +50,10 @@ class RowwiseAdagrad(SparseOptimizer):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
+        # A row that starts at 0 would divide by 0 without ε.
+        self._check_ranges(
+            initial_accumulator_value=(0, math.inf), epsilon=(1e-30, math.inf)
+        )
 
     def slots(self, is_table):
         """One accumulator, which starts with the ε that belongs to each root."""

@@ -1,5 +1,7 @@
 """Adagrad on the rows of the batch."""
 
+import math
+
 from keras import ops
 
 from keras_recs.optimizers.apply_adagrad import apply_adagrad
@@ -22,7 +24,7 @@ class SparseAdagrad(SparseOptimizer):
         **kwargs: of `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: as `SparseOptimizer`.
+        ValueError: for an argument out of range, and as `SparseOptimizer`.
 
     Example:
     >>> keras_recs.optimizers.SparseAdagrad(0.05).initial_accumulator_value
@@ -41,6 +43,10 @@ class SparseAdagrad(SparseOptimizer):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
+        # A row that starts at 0 would divide by 0 without ε.
+        self._check_ranges(
+            initial_accumulator_value=(0, math.inf), epsilon=(1e-30, math.inf)
+        )
 
     def slots(self, is_table):
         """One accumulator a weight, which starts with the ε of each root."""

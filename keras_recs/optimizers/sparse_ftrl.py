@@ -1,5 +1,7 @@
 """Follow-the-regularized-leader on the rows of the batch."""
 
+import math
+
 from keras import ops
 
 from keras_recs.optimizers.sparse_optimizer import SparseOptimizer
@@ -49,12 +51,8 @@ class SparseFTRL(SparseOptimizer):
         self.l1 = l1
         self.l2 = l2
         self.beta = beta
-        for argument in ("initial_accumulator_value", "l1", "l2", "beta"):
-            if getattr(self, argument) < 0:
-                raise ValueError(
-                    f"`{argument}` must not be negative. Received: "
-                    f"{argument}={getattr(self, argument)}"
-                )
+        names = ("initial_accumulator_value", "l1", "l2", "beta")
+        self._check_ranges(**dict.fromkeys(names, (0, math.inf)))
 
     def slots(self, is_table):
         """The sum of squares n and the linear term z."""

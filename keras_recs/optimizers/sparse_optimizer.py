@@ -134,6 +134,16 @@ class SparseOptimizer(keras.optimizers.Optimizer):
                 indices = ops.reshape(rows, (-1, 1))
                 slot.assign(ops.scatter_update(slot, indices, fresh))
 
+    def _check_ranges(self, **ranges):
+        """Raises a `ValueError` for an argument outside its range, named by it."""
+        for argument, (low, high) in ranges.items():
+            value = getattr(self, argument)
+            if not low <= value < high:
+                raise ValueError(
+                    f"`{argument}` must be at least {low} and below {high}. Received: "
+                    f"{argument}={value}"
+                )
+
     def _update_rows(self, gradient, variable, slots, learning_rate):
         import tensorflow as tf
 

@@ -76,7 +76,8 @@ def fit(
             optimizer, schema or data set, if `monitor` is not among the metrics of
             an epoch, or is given without `validation`, and for a table with `hot_rows`
             that the optimizer would train wrong, that is too large for the checkpoints
-            or whose files an earlier run left.
+            or whose files an earlier run left; for a schema of another fit than the
+            model's, and for several steps an execution on several replicas.
     """
     if monitor is not None and validation is None:
         raise ValueError(
@@ -86,6 +87,7 @@ def fit(
     workdir = Path(workdir)
     checkpoints = workdir / "checkpoints"
     tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
+    _check_steps_per_execution(model)
     evictions = _evictions(model, schema, callbacks)
     check_tables(model, schema)
     begin_run(workdir, model, schema, train)
@@ -137,6 +139,17 @@ def fit(
     model.save(temporary)
     os.replace(temporary, workdir / "model.keras")
     return history
+
+
+def _check_steps_per_execution(model: keras.Model) -> None:
+    strategy = getattr(model, "distribute_strategy", None)
+    replicas = getattr(strategy, "num_replicas_in_sync", 1)
+    if replicas > 1 and model.steps_per_execution > 1:
+        raise ValueError(
+            "TensorFlow fails to run several steps an execution on several replicas. "
+            "Compile the model with `steps_per_execution=1`. Received: "
+            f"steps_per_execution={model.steps_per_execution} on {replicas} replicas"
+        )
 
 
 def _evictions(

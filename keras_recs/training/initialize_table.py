@@ -1,5 +1,6 @@
 """Initial values of a table from a file or from another model."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,12 @@ def initialize_table(
                 chosen.append(i)
         values.append(some_values[chosen])
     bar.close()
+    if not rows:
+        raise ValueError(
+            f"Table '{table}': no key of {_name(source)} is a key of the table. "
+            f"Received: keys such as {list(itertools.islice(seen, 3))}; the table has "
+            f"such as {list(itertools.islice(row_of, 3))}"
+        )
     absent = [key for key in row_of if key not in seen]
     if absent and missing == "error":
         raise ValueError(
@@ -110,8 +117,7 @@ def initialize_table(
         counts = [*vocabulary.vocabulary()[2].tolist()]
         counts += [vocabulary.admission_count] * (len(row_of) - len(keys))
         vocabulary.load_vocabulary([*row_of], [*row_of.values()], counts)
-    if rows:
-        embedding.write_rows(table, np.array(rows), np.concatenate(values))
+    embedding.write_rows(table, np.array(rows), np.concatenate(values))
     return {"set": len(rows), "missing": len(absent), "unknown": unknown}
 
 
@@ -131,7 +137,14 @@ def _from_file(path, config, kind):
             f"Table '{config.name}': `source` must be a Parquet file. Received: "
             f"'{path}', which is not there."
         )
-    with pq.ParquetFile(path) as file:
+    try:
+        opened = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"Table '{config.name}': `source` must be a Parquet file. Received: "
+            f"'{path}' ({error})"
+        ) from error
+    with opened as file:
         names = file.schema_arrow.names
         if not {"key", "embedding"} <= set(names):
             raise ValueError(
@@ -141,6 +154,8 @@ def _from_file(path, config, kind):
         metadata = file.schema_arrow.metadata or {}
         source_kind = metadata.get(b"keras_recs.kind", b"").decode()
         key_type = file.schema_arrow.field("key").type
+        if pa.types.is_dictionary(key_type):  # as pandas writes a Categorical
+            key_type = key_type.value_type
         is_text = pa.types.is_string(key_type) or pa.types.is_large_string(key_type)
         wanted = {"vocabulary": "strings", "dynamic": "strings or integers"}.get(
             kind, "integers"
@@ -151,6 +166,13 @@ def _from_file(path, config, kind):
             raise ValueError(
                 f"Table '{config.name}': the column 'key' of '{path}' must hold "
                 f"{wanted}. Received: {key_type}"
+            )
+        list_type = file.schema_arrow.field("embedding").type
+        is_list = pa.types.is_list(list_type) or pa.types.is_large_list(list_type)
+        if not (is_list or pa.types.is_fixed_size_list(list_type)):
+            raise ValueError(
+                f"Table '{config.name}': the column 'embedding' of '{path}' must hold "
+                f"lists of {config.embedding_dim} numbers. Received: {list_type}"
             )
         convert = _key_conversion(config.name, kind, source_kind)
         for batch in file.iter_batches(CHUNK_ROWS, columns=["key", "embedding"]):

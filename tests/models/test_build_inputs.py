@@ -40,15 +40,10 @@ def test_numbers(click_schema):
 
 def test_tables(click_schema):
     arguments = table_arguments(click_schema, 4)
-    users = click_schema.vocabularies["user"].sha256
-    items = click_schema.vocabularies["item"].sha256
+    sizes = {"user": 5, "item": 8, "genres": 9, "hour": 26, "age": 5, "user_x_hour": 13}
     assert arguments["tables"] == [
-        TableConfig("user", 5, 4, vocabulary=users),
-        TableConfig("item", 8, 4, vocabulary=items),
-        TableConfig("genres", 9, 4),
-        TableConfig("hour", 26, 4),
-        TableConfig("age", 5, 4),
-        TableConfig("user_x_hour", 13, 4),
+        TableConfig(n, r, 4, fingerprint=click_schema.table_fingerprint(n))
+        for n, r in sizes.items()
     ]
     assert arguments["features"] == {
         "user": "user",
@@ -62,7 +57,11 @@ def test_tables(click_schema):
     assert arguments["combiners"] == {"genres": "sqrtn", "history": "mean"}
     only = table_arguments(click_schema, 2, [click_schema["history"]])
     assert only == {
-        "tables": [TableConfig("item", 8, 2, vocabulary=items)],
+        "tables": [
+            TableConfig(
+                "item", 8, 2, fingerprint=click_schema.table_fingerprint("item")
+            )
+        ],
         "features": {"history": "item"},
         "combiners": {"history": "mean"},
         "value_weights": {},

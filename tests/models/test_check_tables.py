@@ -4,16 +4,17 @@ import keras
 import numpy as np
 import pytest
 
-from keras_recs import CategoricalFeature, Label, Schema
+from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
 from keras_recs.data import array_dataset
 from keras_recs.evaluation import evaluate
 from keras_recs.export import saved_model
 from keras_recs.models import deepfm, logistic_regression
 from keras_recs.models.check_tables import check_tables
+from keras_recs.schema import FittedNumeric
 from keras_recs.training import fit
 from tests.samples import write_vocabulary
 
-MESSAGE = r"Table 'item' of model '.*' was built for another vocabulary.*\['item'\]"
+MESSAGE = r"Table 'item' of model '.*' was built for other values.*\['item'\]"
 
 
 def schema_of(folder, names):
@@ -64,3 +65,37 @@ def test_who_looks(schemas, tmp_path):
         with pytest.raises(ValueError, match=MESSAGE):
             use()
     assert not (tmp_path / "run").exists() and not (tmp_path / "export").exists()
+
+
+def test_other_kinds_and_boundaries():
+    """Of one size, but other values have each row."""
+
+    def schema(**options):
+        return Schema(
+            features=[CategoricalFeature("item", **options)], labels=[Label("click")]
+        )
+
+    def buckets(*boundaries):
+        fitted = FittedNumeric(0.0, 0.0, 1.0, 0.0, 9.0, 0, boundaries)
+        return Schema(
+            features=[NumericFeature("item", num_buckets=3)],
+            labels=[Label("click")],
+            numerics={"item": fitted},
+        )
+
+    schemas = [
+        schema(vocabulary_size=3),
+        schema(hash_bins=3),
+        schema(max_keys=3),
+        buckets(1.0, 2.0),
+        buckets(1.0, 3.0),
+    ]
+    assert len({s.tables["item"].num_rows for s in schemas}) == 1
+    for one in schemas:
+        model = deepfm(one, embedding_dim=2, hidden_units=(2,))
+        for other in schemas:
+            if other is one:
+                check_tables(model, other)
+                continue
+            with pytest.raises(ValueError, match=MESSAGE):
+                check_tables(model, other)

@@ -472,5 +472,24 @@ def test_weight_decay_of_what_is_not_a_table():
 
 
 def test_negative_strengths():
-    with pytest.raises(ValueError, match=r"`l1` must not be negative.*l1=-1"):
+    with pytest.raises(ValueError, match=r"`l1` must be at least 0.*l1=-1"):
         SparseFTRL(l1=-1)
+
+
+@pytest.mark.parametrize(
+    ("make", "argument", "value"),
+    [
+        (RowwiseAdagrad, "epsilon", 0.0),
+        (RowwiseAdagrad, "initial_accumulator_value", -0.1),
+        (SparseAdagrad, "epsilon", -1.0),
+        (LazyAdam, "beta_1", 1.0),
+        (LazyAdam, "beta_2", -0.1),
+        (LazyAdam, "epsilon", -1e-7),
+        (SparseFTRL, "beta", -1.0),
+    ],
+)
+def test_ranges_of_arguments(make, argument, value):
+    with pytest.raises(
+        ValueError, match=rf"`{argument}` must be at.*{argument}={value}"
+    ):
+        make(**{argument: value})

@@ -256,3 +256,29 @@ def test_a_compressed_table_is_refused_before_anything_is_set(schema, tmp_path):
     model = model_of(schema, embedding_options=options)
     with pytest.raises(ValueError, match=r"Table 'item' is compressed.*QuotientRem"):
         initialize_table(model, schema, "item", tmp_path / "any.parquet")
+
+
+def test_files_of_another_form(schema, tmp_path):
+    model = model_of(schema)
+    before = rows(model)
+    path = tmp_path / "vectors"
+    path.write_text("key,embedding\n")
+    with pytest.raises(ValueError, match=r"must be a Parquet file.*vectors"):
+        initialize_table(model, schema, "item", path)
+    columns = {"key": ["i1"], "embedding": ["1,2,3"]}
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(ValueError, match=r"'embedding'.*lists of 3 numbers.*string"):
+        initialize_table(model, schema, "item", path)
+    columns = {"key": ["1"], "embedding": [[1.0, 2.0, 3.0]]}
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(
+        ValueError, match=r"no key of .* is a key.*\['1'\].*\['i1', 'i2'"
+    ):
+        initialize_table(model, schema, "item", path, progress=False)
+    np.testing.assert_array_equal(rows(model), before)
+    keys = pa.array(["i1", "i2", "i1"]).dictionary_encode().slice(0, 2)
+    vectors = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    pq.write_table(pa.table({"key": keys, "embedding": vectors}), path)
+    found = initialize_table(model, schema, "item", path, progress=False)
+    assert found == {"set": 2, "missing": 1, "unknown": 0}
+    np.testing.assert_array_equal(rows(model)[3:5], vectors)

@@ -51,6 +51,18 @@ for a, b in zip(one_weights, two_weights):
 assert set(one) == set(two)
 for name in one:
     np.testing.assert_allclose(one[name], two[name], rtol=1e-3, err_msg=name)
+
+# What TensorFlow fails at is said before.
+with strategy.scope():
+    model = keras_recs.models.deepfm(schema, 4, (8,))
+    losses = {"click": "binary_crossentropy", "rating": "mse"}
+    model.compile("adam", losses, steps_per_execution=2)
+try:
+    keras_recs.training.fit(model, train, schema, sys.argv[1] + "/several")
+except ValueError as error:
+    assert "Received: steps_per_execution=2 on 2 replicas" in str(error), error
+else:
+    sys.exit("not refused")
 """
 
 

@@ -28,12 +28,13 @@ class TableConfig:
         folder: string. Where those files lie, and nothing else. Defaults to `None`.
         max_saved_bytes: int. A larger table with `hot_rows` is neither saved with its
             model nor exported. Defaults to `4294967296`.
-        vocabulary: string. SHA-256 of the vocabulary whose values the rows stand for,
-            so that the table is not used with another. Defaults to `None`.
+        fingerprint: string. `Schema.table_fingerprint` of what the rows stand for, so
+            that the table is not used with another schema. Defaults to `None`.
 
     Raises:
         ValueError: if a size is not positive, for another dtype, and if options exclude
             each other.
+        TypeError: for a compression that is none of these.
     """
 
     name: str
@@ -45,7 +46,7 @@ class TableConfig:
     hot_rows: int | None = None
     folder: str | None = None
     max_saved_bytes: int = 2**32
-    vocabulary: str | None = None
+    fingerprint: str | None = None
 
     def __post_init__(self):
         sizes = ("num_rows", "embedding_dim", "hot_rows", "max_saved_bytes")
@@ -81,6 +82,12 @@ class TableConfig:
                 f"compression={self.compression}"
             )
         if self.compression is not None:
+            if not hasattr(self.compression, "check"):
+                raise TypeError(
+                    f"Table '{self.name}': `compression` must be a QuotientRemainder, "
+                    "Compositional or MultiHash of keras_recs.layers. Received: "
+                    f"compression={self.compression!r}"
+                )
             self.compression.check(self)
 
     @classmethod

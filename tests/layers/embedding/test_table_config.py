@@ -21,3 +21,8 @@ def test_a_table_is_a_value():
     assert TableConfig("item", 3, 2) == TableConfig("item", 3, 2)
     with pytest.raises(dataclasses.FrozenInstanceError):
         TableConfig("item", 3, 2).num_rows = 4
+
+
+def test_a_compression_by_name():
+    with pytest.raises(TypeError, match=r"Table 'a': `compression` must be.*'qr'"):
+        TableConfig("a", 9, 4, compression="qr")
