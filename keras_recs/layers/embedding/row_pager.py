@@ -185,8 +185,9 @@ class RowPager:
             raise ValueError(
                 f"A batch needs {len(here) + len(wanted)} different rows of the table "
                 f"'{self.folder}', of which `hot_rows` are in memory at once: use a "
-                "smaller batch or more of them. Received: "
-                f"hot_rows={self.hot_rows}"
+                "smaller batch or more of them; "
+                f"{min(len(rows), self.num_rows)} are enough for every batch of this "
+                f"size. Received: hot_rows={self.hot_rows}"
             )
         if not self._files.training:
             self._files.commit(None)
