@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> None:
             name: importlib.metadata.version(name)
             for name in ("tensorflow", "numpy", "aiohttp", "grpcio", "protobuf")
         },
-        "model": str(base_path),
+        "model": FLAGS.model_base_path,
         "signature_name": FLAGS.signature_name,
         "inputs": {k: [str(v.dtype), *v.shape[1:]] for k, v in rows.items()},
         "rows": source,
