@@ -96,7 +96,7 @@ class RunFile:
             versions = run.get("result", {}).get("versions", {})
             stale = stale or (
                 run["code"] != peer.code()
-                or run["machine"] != self.machine
+                or run.get("machine") != self.machine
                 or any(peer.version(name) != value for name, value in versions.items())
             )
             if run["status"] not in FINAL or (
