@@ -17,8 +17,11 @@ def dlrm(
     embedding_dim=16,
     bottom_units=(512, 256),
     top_units=(512, 256),
+    dropout=0.0,
+    batch_norm=False,
     embeddings_regularizer=None,
     embedding_options=None,
+    seed=None,
 ):
     """Builds DLRM: dot products between all embeddings and the numbers' vector.
 
@@ -30,9 +33,12 @@ def dlrm(
             `embedding_dim` follows. Defaults to `(512, 256)`.
         top_units: ints. Widths of the MLP over the interactions. Defaults to
             `(512, 256)`.
+        dropout: float. Rate in the MLP over the interactions. Defaults to `0.0`.
+        batch_norm: bool. Normalize in both MLPs. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
         embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
             `None`.
+        seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`. A schema
@@ -62,7 +68,10 @@ def dlrm(
         )
     dense = None
     if numbers is not None:
-        dense = MLP((*bottom_units, embedding_dim), name="bottom")(numbers)  # (B, D)
+        bottom = MLP(
+            (*bottom_units, embedding_dim), batch_norm=batch_norm, name="bottom"
+        )
+        dense = bottom(numbers)  # (B, D)
         row = keras.layers.Reshape((1, embedding_dim), name="dense_field")(dense)
         fields = keras.layers.Concatenate(axis=1, name="fields")([row, fields])
     # === Interact ===
@@ -71,7 +80,9 @@ def dlrm(
     x = pairs
     if dense is not None:
         x = keras.layers.Concatenate(name="interactions")([dense, pairs])
-    top = MLP(top_units, name="top")(x)  # (B, H)
+    top = MLP(
+        top_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="top"
+    )(x)  # (B, H)
     # === Head ===
     outputs = PredictionHeads(schema.tasks, name="heads")([top])
     return keras.Model(inputs, outputs, name="dlrm")

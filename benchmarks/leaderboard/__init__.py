@@ -1,0 +1,1 @@
+"""Every ranking model beside its published values."""
