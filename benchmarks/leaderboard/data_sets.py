@@ -120,9 +120,7 @@ def _data_set(columns: Any, lists: Any, labels: Any) -> DataSet:
     inputs: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}
     for name, values in columns.items():
         known = np.unique(values["train"])
-        features.append(
-            keras_recs.CategoricalFeature(name, vocabulary_size=len(known))
-        )
+        features.append(keras_recs.CategoricalFeature(name, vocabulary_size=len(known)))
         for split in SPLITS:
             place = np.searchsorted(known, values[split]).clip(max=len(known) - 1)
             is_known = known[place] == values[split]

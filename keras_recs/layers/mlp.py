@@ -12,7 +12,8 @@ class MLP(keras.layers.Layer):
     Args:
         hidden_units: ints. Width of each layer.
         activation: Keras activation of every layer. Defaults to `"relu"`.
-        batch_norm: bool. Normalize before the activation. Defaults to `False`.
+        batch_norm: bool. Normalize before the activation, with a momentum of 0.9 and
+            an ε of 1e-5. Defaults to `False`.
         dropout: float. Rate after the activation. Defaults to `0.0`.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
@@ -71,9 +72,12 @@ class MLP(keras.layers.Layer):
                 )
             ]
             if self.batch_norm:
-                block.append(
-                    keras.layers.BatchNormalization(dtype=policy, name=f"norm_{i}")
+                # Keras's 0.99 lags behind for as long as two epochs of large batches,
+                # and its 1e-3 is more than the variance of small embeddings.
+                norm = keras.layers.BatchNormalization(
+                    momentum=0.9, epsilon=1e-5, dtype=policy, name=f"norm_{i}"
                 )
+                block.append(norm)
             block.append(
                 keras.layers.Activation(
                     self.activation, dtype=policy, name=f"activation_{i}"

@@ -80,9 +80,9 @@ def dlrm(
     x = pairs
     if dense is not None:
         x = keras.layers.Concatenate(name="interactions")([dense, pairs])
-    top = MLP(
-        top_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="top"
-    )(x)  # (B, H)
+    top = MLP(top_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="top")(
+        x
+    )  # (B, H)
     # === Head ===
     outputs = PredictionHeads(schema.tasks, name="heads")([top])
     return keras.Model(inputs, outputs, name="dlrm")
