@@ -15,10 +15,17 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A model's own arguments, and the strength of the tables' regularizer."""
+    """A model's own arguments and how its tables are regularized and start.
+
+    Args:
+        arguments: of the builder.
+        l2: λ of the tables' regularizer.
+        stddev: deviation of the normal distribution that the embeddings start from.
+    """
 
     arguments: dict[str, Any]
     l2: float = 0.0
+    stddev: float = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)

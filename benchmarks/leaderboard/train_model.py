@@ -61,8 +61,7 @@ def train_model(
 ) -> dict[str, Any]:
     """Trains a model and returns what it reached.
 
-    Adam at 1e-3 on gradients clipped to a norm of 10; embeddings start from a normal
-    distribution of deviation 1e-4.
+    Adam at 1e-3 on gradients clipped to a norm of 10.
     """
     keras.utils.set_random_seed(seed)
     arguments = dict(setting.arguments)
@@ -72,7 +71,7 @@ def train_model(
     else:
         arguments["embedding_dim"] = embedding_dim
         arguments["embeddings_regularizer"] = regularizer
-        initializer = keras.initializers.RandomNormal(stddev=1e-4)
+        initializer = keras.initializers.RandomNormal(stddev=setting.stddev)
         arguments["embedding_options"] = keras_recs.models.EmbeddingOptions(
             initializer=initializer
         )
