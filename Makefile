@@ -5,7 +5,7 @@ DATA ?= synthetic
 DATA_DIR ?=
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-floor test-backends lint benchmark
+.PHONY: install quickstart test test-floor test-backends test-peers lint benchmark
 
 install: $(VENV)/.installed
 
@@ -49,6 +49,11 @@ $(VENV)-backends/.installed: setup.cfg setup.py
 		absl-py matplotlib pyarrow tqdm
 	$(VENV)-backends/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
+
+# The numbers of other libraries with the same weights, each in its own environment.
+test-peers: install
+	$(BIN)/python benchmarks/peers/build_venvs.py
+	$(BIN)/python -m pytest -m peers
 
 # Beside other libraries, each in an environment of its own; an interrupted run goes on.
 # The default set of cells, or those of PEERS, MODELS, ROWS, BATCH and INPUT, such as

@@ -1,0 +1,132 @@
+"""The problems by our layers and models."""
+
+import numpy as np
+
+from keras_recs import CategoricalFeature, Label, NumericFeature, Schema, layers, models
+
+
+def assign(layer, values):
+    """Sets every weight of a built layer or model by its path in it."""
+    weights = {weight.path: weight for weight in layer.weights}
+    if set(weights) != set(values):
+        weights = {path.partition("/")[2]: w for path, w in weights.items()}
+    assert set(weights) == set(values)
+    for path, value in values.items():
+        assert weights[path].shape == value.shape, path
+        weights[path].assign(value)
+
+
+# === Layers ===
+
+
+def fm(fields):
+    return layers.FMInteraction()(fields)
+
+
+def fm_of_two(fields):
+    return fm(fields)
+
+
+def cross_matrix(x, kernels, biases):
+    below = x
+    for kernel, bias in zip(kernels, biases):
+        layer = layers.CrossLayer()
+        layer.build([x.shape, x.shape])
+        assign(layer, {"dense/kernel": kernel, "dense/bias": bias})
+        below = layer([x, below])
+    return below
+
+
+def cross_matrix_without_bias(**arrays):
+    return cross_matrix(**arrays)
+
+
+def cross_low_rank(x, down, up, biases):
+    below = x
+    for first, second, bias in zip(down, up, biases):
+        layer = layers.CrossLayer(projection_dim=first.shape[1])
+        layer.build([x.shape, x.shape])
+        values = {"down/kernel": first, "dense/kernel": second, "dense/bias": bias}
+        assign(layer, values)
+        below = layer([x, below])
+    return below
+
+
+def dot(dense, fields):
+    every = np.concatenate([dense[:, None], fields], 1)
+    return np.concatenate([dense, layers.DotInteraction()(every)], 1)
+
+
+# === Models ===
+
+
+def deepfm(ids, tables, scalars, **dense):
+    model = models.deepfm(schema(tables), tables.shape[-1], hidden_units=(6, 5))
+    values = {
+        "linear/weight_of_value/tables/embeddings": scalars.reshape(-1, 1),
+        "linear/bias": np.zeros(1),
+    }
+    return predict(model, values, ids, tables, dense)
+
+
+def wide_and_deep(ids, tables, numbers, scalars, number_weights, **dense):
+    columns = schema(tables, numbers)
+    model = models.wide_and_deep(columns, tables.shape[-1], hidden_units=(6, 5))
+    values = {
+        "wide/weight_of_value/tables/embeddings": scalars.reshape(-1, 1),
+        "wide/kernel": number_weights,
+        "wide/bias": np.zeros(1),
+    }
+    return predict(model, values, ids, tables, dense, numbers)
+
+
+def dcn_v2(ids, tables, numbers, kernels, biases, **dense):
+    columns = schema(tables, numbers)
+    model = models.dcn_v2(columns, tables.shape[-1], len(kernels), hidden_units=(6, 5))
+    values = {}
+    for i, (kernel, bias) in enumerate(zip(kernels, biases)):
+        values |= {f"cross_{i}/dense/kernel": kernel, f"cross_{i}/dense/bias": bias}
+    return predict(model, values, ids, tables, dense, numbers)
+
+
+def dlrm(ids, tables, numbers, **dense):
+    columns = schema(tables, numbers)
+    model = models.dlrm(columns, tables.shape[-1], bottom_units=(6,), top_units=(6, 5))
+    bottom = {name[7:]: v for name, v in dense.items() if name.startswith("bottom_")}
+    values = tower("bottom", bottom)
+    return predict(model, values, ids, tables, dense, numbers, name="top")
+
+
+def schema(tables, numbers=None):
+    """Row 0 is padding and row 1 unknown; the others are integer ids."""
+    ids = tables.shape[1] - 2
+    features = [
+        CategoricalFeature(f"c{i}", vocabulary_size=ids) for i in range(len(tables))
+    ]
+    if numbers is not None:
+        features += [NumericFeature(f"n{i}") for i in range(numbers.shape[1])]
+    return Schema(features=features, labels=[Label("click")])
+
+
+def tower(name, dense):
+    return {
+        f"{name}/dense_{i}/{part}": dense[f"{part}_{i}"]
+        for i in range(2)
+        for part in ("kernel", "bias")
+    }
+
+
+def predict(model, values, ids, tables, dense, numbers=None, name="deep"):
+    """Probabilities `(B, 1)`, with the weights that every model has."""
+    values = {
+        **values,
+        **tower(name, dense),
+        "embedding/tables/embeddings": tables.reshape(-1, tables.shape[-1]),
+        "heads/dense/kernel": dense["output"],
+        "heads/dense/bias": dense["bias"],
+    }
+    assign(model, values)
+    inputs = {f"c{i}": ids[:, i] for i in range(ids.shape[1])}
+    if numbers is not None:
+        inputs |= {f"n{i}": numbers[:, i] for i in range(numbers.shape[1])}
+    return model.predict_on_batch(inputs)["click"]

@@ -1,0 +1,259 @@
+"""The problems by DeepCTR's layers, on legacy Keras."""
+
+import os
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
+import numpy as np
+import peer_main
+import problems
+import tensorflow as tf
+from deepctr.contrib.utils import VecAttGRUCell
+from deepctr.feature_column import DenseFeat, SparseFeat
+from deepctr.layers.activation import Dice
+from deepctr.layers.core import DNN, PredictionLayer
+from deepctr.layers.interaction import CIN, FM, CrossNet, CrossNetMix, InteractingLayer
+from deepctr.layers.sequence import AttentionSequencePoolingLayer
+from deepctr.layers.utils import Linear
+from deepctr.models import DCN, WDL, DeepFM
+from tensorflow.python.util import nest
+
+nest.is_sequence = nest.is_nested  # its old name, which the cell of DIEN asks for
+
+
+def fm(fields):
+    """`(B, 1)`."""
+    return FM()(tf.constant(fields))
+
+
+def fm_of_two(fields):
+    """`(1, 1)`."""
+    return fm(fields)
+
+
+def cross_vector(x, kernels, biases):
+    """`(B, N)`; the bias is not multiplied."""
+    return cross("vector", x, kernels[:, :, None], biases)
+
+
+def cross_matrix(x, kernels, biases):
+    """`(B, N)`; the bias is inside."""
+    return cross("matrix", x, kernels.transpose(0, 2, 1), biases)
+
+
+def cross(parameterization, x, kernels, biases):
+    """`(B, N)`."""
+    layer = CrossNet(len(kernels), parameterization)
+    layer.build((None, x.shape[1]))
+    assign(layer.kernels, kernels)
+    assign(layer.bias, biases[:, :, None])
+    return layer(tf.constant(x))
+
+
+def cross_mixture(x, v, c, u, gates, biases):
+    """`(B, N)`; one gate an expert for all layers."""
+    layer = CrossNetMix(v.shape[-1], len(gates), len(v))
+    layer(tf.constant(x))  # also builds the gates
+    assign(layer.V_list, v)
+    assign(layer.C_list, c.transpose(0, 1, 3, 2))
+    assign(layer.U_list, u.transpose(0, 1, 3, 2))
+    assign([gate.kernel for gate in layer.gating], gates[:, :, None])
+    assign(layer.bias, biases[:, :, None])
+    return layer(tf.constant(x))
+
+
+def cross_mixture_of_one_example(**arrays):
+    """`(1, N)`."""
+    return cross_mixture(**arrays)
+
+
+def cin(fields, **maps):
+    """`(B, all maps)`."""
+    return compress(fields, maps, split_half=False)
+
+
+def cin_split_half(fields, **maps):
+    """`(B, half of the first maps, the last maps)`."""
+    return compress(fields, maps, split_half=True)
+
+
+def compress(fields, maps, split_half):
+    """Without the activation and the bias, which the paper does not have."""
+    maps = [maps[f"map_{i}"] for i in range(len(maps))]
+    sizes = [kernel.shape[-1] for kernel in maps]
+    layer = CIN(sizes, activation="linear", split_half=split_half)
+    layer.build((None, *fields.shape[1:]))
+    for weight, kernel in zip(layer.filters, maps):
+        # Rows: field, then previous map.
+        weight.assign(kernel.transpose(1, 0, 2).reshape(weight.shape))
+    return layer(tf.constant(fields))
+
+
+def field_attention(fields, query, key, value, residual):
+    """`(B, F, D)`; scores are not scaled."""
+    width = query.shape[-1] // problems.HEADS
+    layer = InteractingLayer(width, problems.HEADS)
+    layer.build((None, *fields.shape[1:]))
+    layer.set_weights([query, key, value, residual])
+    return layer(tf.constant(fields))
+
+
+def target_attention(**arrays):
+    """`(B, D)`."""
+    return attend(weight_normalization=False, **arrays)
+
+
+def target_attention_softmax(**arrays):
+    """`(B, D)`."""
+    return attend(weight_normalization=True, **arrays)
+
+
+def attend(
+    weight_normalization,
+    query,
+    keys,
+    lengths,
+    hidden_kernel,
+    hidden_bias,
+    kernel,
+    bias,
+):
+    """`(B, D)`."""
+    layer = AttentionSequencePoolingLayer(
+        hidden_bias.shape, "sigmoid", weight_normalization
+    )
+    inputs = [
+        tf.constant(query[:, None]),
+        tf.constant(keys),
+        tf.constant(lengths[:, None]),
+    ]
+    layer(inputs)
+    unit = layer.local_att
+    unit.dnn.set_weights([hidden_kernel, hidden_bias])
+    unit.kernel.assign(kernel)
+    unit.bias.assign(bias)
+    return layer(inputs)[:, 0]
+
+
+def dice(x, alpha, mean, variance):
+    """`(B, N)`, with these moving averages."""
+    layer = Dice()
+    layer(tf.constant(x))
+    layer.alphas.assign(alpha)
+    layer.bn.set_weights([mean, variance])
+    return layer(tf.constant(x), training=False)
+
+
+def augru(x, scores, input_kernels, state_kernels, biases):
+    """`(B, T, D)`, all states; its loop over time does not run on this TensorFlow."""
+    reset, update, candidate = np.concatenate([input_kernels, state_kernels], 1)
+    values = {
+        "gates/kernel": np.concatenate([reset, update], 1),
+        "gates/bias": biases[:2].reshape(-1),
+        "candidate/kernel": candidate,
+        "candidate/bias": biases[2],
+    }
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        cell = VecAttGRUCell(x.shape[-1])
+        state, states = tf.zeros((len(x), x.shape[-1])), []
+        for step in range(x.shape[1]):
+            score = tf.constant(scores[:, step, None])
+            state, _ = cell(tf.constant(x[:, step]), state, score)
+            states.append(state)
+        variables = {v.op.name: v for v in tf.compat.v1.global_variables()}
+        assert set(variables) == set(values)
+        for name, value in values.items():
+            session.run(variables[name].assign(value))
+        return session.run(tf.stack(states, 1))
+
+
+def columns_of(tables, numbers=None):
+    """Features that need no regularizer to be told."""
+    _, rows, dim = tables.shape
+    columns = [SparseFeat(f"c{i}", rows, dim) for i in range(len(tables))]
+    if numbers is not None:
+        columns += [DenseFeat(f"n{i}", 1) for i in range(numbers.shape[1])]
+    return columns
+
+
+def find(model, kind):
+    """The one layer of a class."""
+    (layer,) = [layer for layer in model.layers if isinstance(layer, kind)]
+    return layer
+
+
+def predict(model, ids, tables, numbers=None, scalars=None, output=None, **dense):
+    """Probabilities `(B, 1)`, with the weights that every model has."""
+    for i in range(len(tables)):
+        model.get_layer(f"sparse_emb_c{i}").set_weights([tables[i]])
+        if scalars is not None:
+            linear = model.get_layer(f"linear0sparse_emb_c{i}")
+            linear.set_weights([scalars[i, :, None]])
+    dnn = find(model, DNN)
+    assign(dnn.kernels, [dense["kernel_0"], dense["kernel_1"]])
+    assign(dnn.bias, [dense["bias_0"], dense["bias_1"]])
+    find(model, tf.keras.layers.Dense).set_weights([output])
+    find(model, PredictionLayer).set_weights([dense["bias"]])
+    inputs = {f"c{i}": ids[:, i] for i in range(len(tables))}
+    if numbers is not None:
+        inputs |= {f"n{i}": numbers[:, i] for i in range(numbers.shape[1])}
+    return model.predict(inputs, verbose=0)
+
+
+UNITS = (6, 5)
+
+
+def deepfm(**arrays):
+    """`(B, 1)`."""
+    columns = columns_of(arrays["tables"])
+    return predict(DeepFM(columns, columns, dnn_hidden_units=UNITS), **arrays)
+
+
+def wide_and_deep(number_weights, **arrays):
+    """`(B, 1)`."""
+    columns = columns_of(arrays["tables"], arrays["numbers"])
+    model = WDL(columns, columns, UNITS)
+    find(model, Linear).set_weights([number_weights])
+    return predict(model, **arrays)
+
+
+def dcn_v2(kernels, biases, **arrays):
+    """`(B, 1)`, without its linear term of the numbers."""
+    columns = columns_of(arrays["tables"], arrays["numbers"])
+    model = DCN(columns[3:], columns, len(kernels), "matrix", UNITS)
+    cross = find(model, CrossNet)
+    assign(cross.kernels, kernels.transpose(0, 2, 1))
+    assign(cross.bias, biases[:, :, None])
+    linear = find(model, Linear)
+    linear.set_weights([np.zeros_like(weight) for weight in linear.get_weights()])
+    return predict(model, **arrays)
+
+
+def assign(variables, values):
+    """One value a variable."""
+    assert len(variables) == len(values)
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+
+
+if __name__ == "__main__":
+    peer_main.answer(
+        [
+            fm,
+            fm_of_two,
+            cross_vector,
+            cross_matrix,
+            cross_mixture,
+            cross_mixture_of_one_example,
+            cin,
+            cin_split_half,
+            field_attention,
+            target_attention,
+            target_attention_softmax,
+            dice,
+            augru,
+            deepfm,
+            wide_and_deep,
+            dcn_v2,
+        ]
+    )
