@@ -1,9 +1,9 @@
 """Deep recommenders for TensorFlow and Keras 3: from raw logs to a served prediction.
 
-The layers and optimizers are imported with the package, so that
+The layers, losses and optimizers are imported with the package, so that
 `keras.models.load_model` knows them; other subpackages load when they are first used.
 TensorFlow is imported by what needs it only: with another Keras backend the layers,
-models and metrics do without.
+losses, models and metrics do without.
 """
 
 import importlib
@@ -26,6 +26,7 @@ _SUBPACKAGES = (
     "export",
     "interop",
     "layers",
+    "losses",
     "metrics",
     "models",
     "optimizers",
@@ -48,6 +49,7 @@ __all__ = [
 # TensorFlow, which take seconds and half a gigabyte each.
 if not os.environ.get("KERAS_RECS_WITHOUT_KERAS"):
     import keras_recs.layers
+    import keras_recs.losses
     import keras_recs.optimizers
 
 

@@ -24,7 +24,8 @@ SCHEMA_FORMAT = 1
 
 COMBINERS = ("mean", "sum", "sqrtn", "max")
 TRANSFORMS = ("log1p", "zscore")
-Task = Literal["binary", "regression"]
+Task = Literal["binary", "regression", "watch_time"]
+TASKS = ("binary", "regression", "watch_time")
 
 
 def _check(condition: bool, message: str) -> None:
@@ -423,7 +424,10 @@ class Label:
     Args:
         name: string. Name of the label; the column of the raw data and the model's
             output.
-        task: `"binary"` (0 or 1) or `"regression"`. Defaults to `"binary"`.
+        task: `"binary"` (0 or 1), `"regression"` (a number), or `"watch_time"`: how
+            long an impression was watched, 0 where it was not; the prediction is a
+            time in the same unit, whose odds `WeightedLogisticLoss` fits. Defaults
+            to `"binary"`.
         sample_weight: string. Column of non-negative example weights for this label.
             Defaults to `None`: all 1.
     """
@@ -435,9 +439,9 @@ class Label:
     def __post_init__(self) -> None:
         _check_name("label", self.name)
         _check(
-            self.task in ("binary", "regression"),
-            f"Label '{self.name}': `task` must be 'binary' or 'regression'. "
-            f"Received: task={self.task!r}",
+            self.task in TASKS,
+            f"Label '{self.name}': `task` must be one of {TASKS}. Received: "
+            f"task={self.task!r}",
         )
 
 
@@ -612,7 +616,7 @@ class Schema:
 
     @property
     def tasks(self) -> dict[str, str]:
-        """`"binary"` or `"regression"` by label name, as `PredictionHeads` takes it."""
+        """The task of each label by its name, as `PredictionHeads` takes it."""
         return {label.name: label.task for label in self.labels}
 
     @property

@@ -28,7 +28,8 @@ class Config:
         learning_rate: float.
         batch_size: int. Examples a step, over all replicas.
         epochs: int. At most.
-        monitor: metric that chooses the epoch; `None` is the first label's AUC or MSE.
+        monitor: metric that chooses the epoch; `None` is what
+            `keras_recs.training.fit` takes for the first label.
         patience: int. Epochs without a better one before training stops.
         dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         steps_per_execution: int. Steps between two returns to Python.

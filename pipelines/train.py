@@ -127,12 +127,7 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
         model = build_model(config, schema)
         model.compile(
             make_optimizer(config),
-            loss={
-                name: "binary_crossentropy"
-                if task == "binary"
-                else "mean_squared_error"
-                for name, task in schema.tasks.items()
-            },
+            loss=keras_recs.losses.losses_of(schema),
             steps_per_execution=config.steps_per_execution,
         )
     logging.info("%s with %d parameters.", config.model, model.count_params())

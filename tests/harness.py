@@ -307,12 +307,16 @@ def layer_cases(folder):
         ),
         "PredictionHeads": LayerCase(
             {
-                "tasks": {"click": "binary", "rating": "regression"},
+                "tasks": {
+                    "click": "binary",
+                    "rating": "regression",
+                    "watch": "watch_time",
+                },
                 "kernel_regularizer": "l2",
             },
             lambda batch: {
                 "inputs": [_floats(3)(batch)["inputs"], _floats(2)(batch)["inputs"]],
-                "logits": [_floats(1)(batch)["inputs"], _floats(2)(batch)["inputs"]],
+                "logits": [_floats(1)(batch)["inputs"], _floats(3)(batch)["inputs"]],
             },
         ),
         "SchemaPreprocessor": LayerCase(
@@ -431,7 +435,12 @@ def model_schemas(folder):
                 CategoricalFeature("user", vocabulary_size=5),
                 CategoricalFeature("item", hash_bins=6),
             ],
-            labels=[Label("rating", task="regression"), Label("click"), Label("buy")],
+            labels=[
+                Label("rating", task="regression"),
+                Label("click"),
+                Label("buy"),
+                Label("watch", task="watch_time"),
+            ],
         ),
         "weights of values": Schema(
             features=[
@@ -488,14 +497,17 @@ def model_labels(schema, batch, seed=0):
         values = rng.normal(size=(batch, 1))
         if label.task == "binary":
             values = (np.arange(batch)[:, None] + rng.integers(2)) % 2
+        elif label.task == "watch_time":
+            values = 9 * np.maximum(values, 0)
         labels[label.name] = values.astype("float32")
     return labels
 
 
 def losses(schema):
     """Loss by label, for `compile`."""
-    names = {"binary": "binary_crossentropy", "regression": "mean_squared_error"}
-    return {label.name: names[label.task] for label in schema.labels}
+    from keras_recs.losses import losses_of
+
+    return losses_of(schema)
 
 
 def gradients(model, outputs_of, loss_of):

@@ -222,9 +222,10 @@ def linear(layer, example, numbers):
 
 
 def _answers(schema, logits):
-    """Probabilities or values by label of `(K,)` logits."""
+    """Probabilities, values or times by label of `(K,)` logits."""
+    functions = {"binary": sigmoid, "regression": float, "watch_time": np.exp}
     return {
-        label.name: sigmoid(logits[k]) if label.task == "binary" else logits[k]
+        label.name: functions[label.task](logits[k])
         for k, label in enumerate(schema.labels)
     }
 
@@ -294,6 +295,18 @@ def dcn_v2(model, schema, example):
     return _answers(schema, _head(model, np.concatenate([crossed, deep])))
 
 
+# === Losses ===
+
+
+def weighted_logistic(times, predictions):
+    """The mean loss of watch times and e^z, from the sigmoid of z as it is written."""
+    total = 0.0
+    for time, prediction in zip(times, predictions, strict=True):
+        p = 1 / (1 + math.exp(-math.log(prediction)))
+        total -= time * math.log(p) if time > 0 else math.log(1 - p)
+    return total / len(times)
+
+
 # === Metrics ===
 
 
@@ -343,3 +356,18 @@ def expected_calibration_error(y_true, y_score, num_bins):
         observed = sum(y for _, y in part) / size
         total += abs(predicted - observed) * size / len(pairs)
     return total
+
+
+def mispredicted_watch_time(times, scores, groups):
+    """Over all pairs of a group; NaN ranks last."""
+    scores = [-math.inf if math.isnan(s) else s for s in scores]
+    wrong = total = 0.0
+    for i, time in enumerate(times):
+        for j, other in enumerate(times):
+            if time > 0 and other == 0 and groups[i] == groups[j]:
+                total += time
+                if scores[j] > scores[i]:
+                    wrong += time
+                elif scores[j] == scores[i]:
+                    wrong += time / 2
+    return wrong / total if total else math.nan

@@ -297,7 +297,7 @@ import importlib, pkgutil, sys
 import numpy as np
 import keras
 import keras_recs, keras_recs.data, keras_recs.evaluation, keras_recs.training
-for package in ("layers", "metrics", "models"):
+for package in ("layers", "losses", "metrics", "models"):
     package = importlib.import_module(f"keras_recs.{package}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)

@@ -75,6 +75,9 @@ def _check_label(columns: dict[str, RawColumn], label: Label) -> None:
     rights = [(label.name, np.isfinite(values), "finite")]
     if label.task == "binary":
         rights = [(label.name, (values == 0) | (values == 1), "0 or 1")]
+    elif label.task == "watch_time":
+        right = np.isfinite(values) & (values >= 0)
+        rights = [(label.name, right, "a finite number of at least 0")]
     if label.sample_weight:
         weights = columns[label.sample_weight].values
         right = np.isfinite(weights) & (weights >= 0)

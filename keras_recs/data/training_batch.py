@@ -19,6 +19,8 @@ def training_batch(schema: Schema, *, with_group: bool = False) -> Callable:
 
     Raises:
         ValueError: if the group is asked for and the schema has none.
+        tf.errors.InvalidArgumentError: in the function, for a label or a sample weight
+            that `pipelines.prepare` would have refused; it is named with the value.
     """
     import tensorflow as tf
 
@@ -35,10 +37,10 @@ def training_batch(schema: Schema, *, with_group: bool = False) -> Callable:
     def to_batch(raw):
         labels, weights = {}, {}
         for label in schema.labels:
-            values = tf.cast(raw[label.name], tf.float32)
+            values = _checked(raw, label.name, label.task)
             labels[label.name] = values[:, None]  # (B, 1)
             if label.sample_weight:
-                weights[label.name] = tf.cast(raw[label.sample_weight], tf.float32)
+                weights[label.name] = _checked(raw, label.sample_weight, "weight")
             elif weighted or with_group:
                 weights[label.name] = tf.ones_like(values)  # (B,)
         batch = (preprocess(raw), labels)
@@ -52,3 +54,33 @@ def training_batch(schema: Schema, *, with_group: bool = False) -> Callable:
         return batch
 
     return to_batch
+
+
+def _checked(raw, name, rule):
+    """A label or weight as float32, in a graph that fails where a value is wrong.
+
+    Records that other programs wrote have met no rule before.
+    """
+    import tensorflow as tf
+
+    values = tf.cast(raw[name], tf.float32)
+    right, wish = tf.math.is_finite(values), "finite"
+    if rule == "binary":
+        right = tf.logical_or(values == 0, values == 1)
+        wish = "0 or 1"
+    elif rule != "regression":
+        right = tf.logical_and(right, values >= 0)
+        wish = "a finite number of at least 0"
+    wrong = tf.where(tf.logical_not(right))[:, 0]
+    check = tf.debugging.Assert(
+        tf.reduce_all(right),
+        [
+            f"Column {name} must be {wish} in every row. Received:",
+            tf.gather(values, wrong),
+            "in these rows of a batch:",
+            wrong,
+            "pipelines.prepare names such rows in raw files, or sets them aside.",
+        ],
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(values)

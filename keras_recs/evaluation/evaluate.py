@@ -20,8 +20,12 @@ def evaluate(
 
     Binary labels: `auc`, `log_loss`, `calibration_ratio`,
     `expected_calibration_error`, `positive_rate` and, where the data set yields group
-    keys (`with_group=True`), `gauc`. Regression labels: `mse` and `mae`. All have
-    `examples`.
+    keys (`with_group=True`), `gauc`. Regression labels: `mse` and `mae`. Watch times:
+    both of these; `calibration_ratio`, which exceeds 1 by little where few impressions
+    were watched (see `WeightedLogisticLoss`); `auc` (watched or not) and
+    `watch_time_auc`, in which what was watched weighs its time; `positive_rate`, the
+    share that was watched; with group keys `gauc` and `mispredicted_watch_time`. All
+    have `examples`.
 
     Args:
         model: functional model with dict outputs.
@@ -62,8 +66,27 @@ def measure(predictions: Predictions, schema: Schema) -> dict[str, dict[str, flo
                 "mse": _mean(error**2, w),
                 "mae": _mean(np.abs(error), w),
             }
+        if label.task == "watch_time":
+            values |= _of_watch_times(y, p, w, predictions.groups)
         results[label.name] = {**values, "examples": len(y)}
     return results
+
+
+def _of_watch_times(y, p, w, groups) -> dict[str, float]:
+    watched = (y > 0).astype("float32")
+    times = np.where(y > 0, y, 1) * (1 if w is None else w)
+    values = {
+        "calibration_ratio": metrics.calibration_ratio(y, p, w),
+        "auc": metrics.auc(watched, p, w),
+        "watch_time_auc": metrics.auc(watched, p, times),
+        "positive_rate": _mean(watched, w),
+    }
+    if groups is not None:
+        values["gauc"] = metrics.gauc(watched, p, groups)
+        values["mispredicted_watch_time"] = metrics.mispredicted_watch_time(
+            y, p, groups
+        )
+    return values
 
 
 def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:

@@ -35,15 +35,15 @@ def signature_plan(schema: Schema) -> list[PlannedSignature]:
     """The signatures that an export of a schema has.
 
     `classify` answers the first binary label and `classify_<label>` each further one;
-    `regress` and `regress_<label>` the regression labels or, where there are none, the
-    probabilities of the binary ones.
+    `regress` and `regress_<label>` the regression labels and watch times or, where
+    there are none, the probabilities of the binary ones.
     """
     plan = [
         PlannedSignature("serving_default", "predict"),
         PlannedSignature("serve_tf_example", "predict", "examples"),
     ]
     binary = [label.name for label in schema.labels if label.task == "binary"]
-    values = [label.name for label in schema.labels if label.task == "regression"]
+    values = [label.name for label in schema.labels if label.task != "binary"]
     for number, label in enumerate(binary):
         key = f"classify_{label}" if number else "classify"
         plan.append(PlannedSignature(key, "classify", "inputs", label))

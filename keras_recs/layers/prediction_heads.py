@@ -4,13 +4,14 @@ import keras
 from keras import ops
 
 from keras_recs.register import register
+from keras_recs.schema import TASKS
 
-TASKS = ("binary", "regression")
+MAX_WATCH_LOGIT = 30.0
 
 
 @register
 class PredictionHeads(keras.layers.Layer):
-    """A probability for each binary label, a value for each regression label.
+    """A probability, a value or a time for each label, by its task.
 
     The towers are concatenated and read by one dense unit a label; logits that a model
     computes itself (a linear or factorization-machine term) are added as they are. The
@@ -18,8 +19,9 @@ class PredictionHeads(keras.layers.Layer):
     cannot tell probabilities apart.
 
     Args:
-        tasks: dict of label name to `"binary"` (sigmoid) or `"regression"` (linear), as
-            `schema.tasks` gives it.
+        tasks: dict of label name to `"binary"` (sigmoid of the logit), `"regression"`
+            (the logit itself) or `"watch_time"` (e^z of the logit z, which is clipped
+            to ±30: to 1e-13 … 1e13), as `schema.tasks` gives it.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
 
     Call arguments:
@@ -85,7 +87,11 @@ class PredictionHeads(keras.layers.Layer):
         for k, (label, task) in enumerate(self.tasks.items()):
             last = total.shape[-1]
             value = total if last == 1 else total[:, k : k + 1]  # (B, 1)
-            outputs[label] = ops.sigmoid(value) if task == "binary" else value
+            if task == "binary":
+                value = ops.sigmoid(value)
+            elif task == "watch_time":
+                value = ops.exp(ops.clip(value, -MAX_WATCH_LOGIT, MAX_WATCH_LOGIT))
+            outputs[label] = value
         return outputs
 
     def compute_output_spec(self, inputs, logits=None):

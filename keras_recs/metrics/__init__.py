@@ -8,6 +8,7 @@ from keras_recs.metrics.calibration_ratio import calibration_ratio
 from keras_recs.metrics.expected_calibration_error import expected_calibration_error
 from keras_recs.metrics.gauc import gauc
 from keras_recs.metrics.log_loss import log_loss
+from keras_recs.metrics.mispredicted_watch_time import mispredicted_watch_time
 
 __all__ = [
     "auc",
@@ -15,4 +16,5 @@ __all__ = [
     "expected_calibration_error",
     "gauc",
     "log_loss",
+    "mispredicted_watch_time",
 ]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_recs.metrics.checked_arrays import checked_arrays, ranked
+from keras_recs.metrics.checked_arrays import checked_arrays
+from keras_recs.metrics.grouped_pairs import grouped_pairs
 
 
 def gauc(y_true, y_score, groups):
@@ -29,28 +30,7 @@ def gauc(y_true, y_score, groups):
     0.5
     """
     y_true, y_score, _ = checked_arrays(y_true, y_score)
-    groups = np.asarray(groups).reshape(-1)
-    if len(groups) != len(y_true):
-        raise ValueError(
-            f"`groups` must have a key for each example. Received: {len(groups)} keys "
-            f"for {len(y_true)} examples"
-        )
-    _, group = np.unique(groups, return_inverse=True)
-    order = np.lexsort((ranked(y_score), group))
-    group, score, label = group[order], ranked(y_score)[order], y_true[order]
-    # Runs of equal scores within a group.
-    starts = np.ones(len(group), bool)
-    starts[1:] = (group[1:] != group[:-1]) | (score[1:] != score[:-1])
-    run = np.cumsum(starts) - 1
-    group_of_run = group[starts]
-    positive = np.bincount(run, label)
-    negative = np.bincount(run, 1 - label)
-    cumulated = np.cumsum(negative) - negative
-    positives = np.bincount(group_of_run, positive)
-    negatives = np.bincount(group_of_run, negative)
-    before_group = np.cumsum(negatives) - negatives
-    below = cumulated - before_group[group_of_run]
-    right = np.bincount(group_of_run, positive * (below + negative / 2))
+    right, positives, negatives = grouped_pairs(y_true, 1 - y_true, y_score, groups)
     pairs = positives * negatives
     both = pairs > 0
     if not both.any():

@@ -21,8 +21,9 @@ from keras_recs.training.save_run_schema import save_run_schema
 
 _ENDINGS: dict[str, tuple[str, ...]] = {
     "max": ("auc", "accuracy", "precision", "recall", "ndcg"),
-    "min": ("loss", "mse", "mae", "error", "crossentropy"),
+    "min": ("loss", "mse", "mae", "error", "crossentropy", "mispredicted_watch_time"),
 }
+_FIRST_METRICS = {"binary": "auc", "regression": "mse", "watch_time": "watch_time_auc"}
 
 
 def fit(
@@ -62,7 +63,8 @@ def fit(
         validation: batches for the exact metrics after each epoch. Defaults to `None`.
         epochs: int. Defaults to `1`.
         monitor: metric that chooses the epoch, such as `"val_click_auc"`. Defaults to
-            `None`: the AUC (binary) or MSE (regression) of the first label.
+            `None`: of the first label the AUC (binary), MSE (regression) or AUC
+            weighted by watch time (watch time).
         patience: int. Epochs without a better one before training stops. Defaults to
             `2`.
         callbacks: further Keras callbacks.
@@ -176,7 +178,7 @@ def _evictions(
 
 def _first_metric(schema: Schema) -> str:
     label = schema.labels[0]
-    return f"val_{label.name}_{'auc' if label.task == 'binary' else 'mse'}"
+    return f"val_{label.name}_{_FIRST_METRICS[label.task]}"
 
 
 def _mode(monitor: str) -> str:

@@ -261,6 +261,21 @@ def test_a_feature_that_is_the_group_key_too_must_be_there():
             "'y' must be finite.*inf in row 1",
         ),
         (
+            Label("y", task="watch_time"),
+            {"y": [0, -0.5]},
+            "'y' must be a finite number of at least 0.*-0.5 in row 1",
+        ),
+        (
+            Label("y", task="watch_time"),
+            {"y": [3, np.inf]},
+            "'y' must be a finite number of at least 0.*inf in row 1",
+        ),
+        (
+            Label("y", task="watch_time"),
+            {"y": [3, None]},
+            "'y' must have a value in every row.*row 1",
+        ),
+        (
             Label("y", sample_weight="w"),
             {"y": [0, 1], "w": [1, -1]},
             "'w' must be a finite number of at least 0.*row 1",

@@ -86,6 +86,41 @@ def test_values(model, columns, click_schema, batch_size):
     )
 
 
+def test_watch_times():
+    """Of predictions as they are, with weights and groups, against loops."""
+    rng = np.random.default_rng(0)
+    schema = Schema(
+        [CategoricalFeature("x", vocabulary_size=9)],
+        [Label("watch", task="watch_time", sample_weight="w")],
+    )
+    y = np.maximum(rng.normal(size=50), 0).astype("float32") * 60
+    p, w = rng.lognormal(size=50).astype("float32"), rng.uniform(size=50)
+    groups = rng.choice(["a", "b", "c"], 50)
+    found = Predictions({"watch": y}, {"watch": p}, {"watch": w}, groups)
+    watched = [int(time > 0) for time in y]
+    times = [weight * (time or 1) for time, weight in zip(y, w)]
+    errors = [float(a) - float(b) for a, b in zip(y, p)]
+    expected = {
+        "mse": sum(v * e * e for v, e in zip(w, errors)) / sum(w),
+        "mae": sum(v * abs(e) for v, e in zip(w, errors)) / sum(w),
+        "calibration_ratio": np.dot(p, w) / np.dot(y, w),
+        "auc": numpy_reference.auc(watched, p, w),
+        "watch_time_auc": numpy_reference.auc(watched, p, times),
+        "positive_rate": np.dot(watched, w) / sum(w),
+        "gauc": numpy_reference.gauc(watched, p, groups),
+        "mispredicted_watch_time": numpy_reference.mispredicted_watch_time(
+            y, p, groups
+        ),
+        "examples": 50,
+    }
+    results = measure(found, schema)["watch"]
+    assert results == pytest.approx(expected, rel=1e-5)
+    without = measure(Predictions({"watch": y}, {"watch": p}), schema)["watch"]
+    grouped = {"gauc", "mispredicted_watch_time"}
+    assert set(without) == set(expected) - grouped
+    assert without["auc"] == pytest.approx(numpy_reference.auc(watched, p))
+
+
 def test_without_groups(model, columns, click_schema):
     results = evaluate(model, dataset(columns, click_schema), click_schema)
     assert set(results["click"]) == BINARY

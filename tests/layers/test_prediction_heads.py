@@ -23,6 +23,15 @@ def test_values():
     np.testing.assert_allclose(outputs["price"], logits[:, 1:], rtol=1e-4)
 
 
+def test_watch_times():
+    """e^z, and z is clipped to ±30."""
+    logits = np.array([[-1e9], [-30], [0], [2.5], [30], [31], [1e9]], "float32")
+    outputs = PredictionHeads({"watch": "watch_time"})([], logits=[logits])
+    assert outputs["watch"].dtype == "float32"
+    expected = np.exp(np.clip(logits.astype("float64"), -30, 30))
+    np.testing.assert_allclose(outputs["watch"], expected, rtol=1e-5)
+
+
 def test_towers_or_logits_alone():
     layer = PredictionHeads({"click": "binary"})
     kernel, bias = (layer([LEFT]), layer.get_weights())[1]

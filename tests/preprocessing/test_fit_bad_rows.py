@@ -22,7 +22,11 @@ SCHEMA = Schema(
         Multi("tags", vocabulary_size=9),
         CategoricalFeature("free", hash_bins=3),
     ],
-    labels=[Label("click", sample_weight="weight"), Label("stars", task="regression")],
+    labels=[
+        Label("click", sample_weight="weight"),
+        Label("stars", task="regression"),
+        Label("watch", task="watch_time"),
+    ],
     group_key="user",
     timestamp="time",
 )
@@ -35,6 +39,7 @@ GOOD = {
     "click": "1",
     "weight": "2",
     "stars": "3.5",
+    "watch": "61.5",
     "user": "u",
     "time": "100.5",
 }
@@ -62,6 +67,10 @@ BAD_TEXT = [
     ("weight", "-0.1", "a sample weight must not be negative"),
     ("weight", "", "the value is missing"),
     ("stars", "", "the value is missing"),
+    ("watch", "-0.5", "a watch time must not be negative"),
+    ("watch", "", "the value is missing"),
+    ("watch", "nan", "the value is missing"),
+    ("watch", "inf", "the number is not finite"),
     ("user", "", "the value is missing"),
     ("time", "", "the value is missing"),
     ("time", "noon", "the value is not a number"),
@@ -118,6 +127,7 @@ def test_what_is_not_bad(tmp_path):
         {**GOOD, "hour": " 5 "},
         {**GOOD, "tags": "|1||2|", "word": "", "price": "", "free": ""},
         {**GOOD, "click": "0.0", "weight": "0", "time": "-3.7"},
+        {**GOOD, "stars": "-2", "watch": "0"},
         {**GOOD, "word": "x\x00y", "free": "line\nbreak", "user": "\r\n"},
     ]
     run(tmp_path, csv_text(fine))

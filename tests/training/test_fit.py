@@ -10,6 +10,7 @@ import pytest
 from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
 from keras_recs.data import array_dataset
 from keras_recs.evaluation import evaluate
+from keras_recs.losses import losses_of
 from keras_recs.models import deepfm, logistic_regression
 from keras_recs.models.find_vocabulary import find_vocabulary
 from keras_recs.optimizers import CompositeOptimizer, SparseAdagrad
@@ -314,6 +315,50 @@ def test_regression_keeps_the_least_error(tmp_path):
     ).history["val_y_mse"]
     assert history[1] < history[0] < history[2]
     assert evaluate(model, check, REGRESSION)["y"]["mse"] == history[1]
+
+
+def test_watch_times_keep_the_best_order(tmp_path):
+    schema = Schema(
+        features=SCHEMA.features,
+        labels=[Label("watch", task="watch_time")],
+        group_key="user",
+    )
+
+    def batches(size, seed, **options):
+        data = columns(size, seed)
+        data["watch"] = data["click"] * (1 + data["item"])
+        return array_dataset(data, schema, 64, shuffle=False, **options)
+
+    check = batches(64, 1, with_group=True)
+    model = logistic_regression(schema)
+    model.compile(keras.optimizers.Adam(0.05), losses_of(schema))
+    history = fit(
+        model,
+        batches(128, 0),
+        schema,
+        tmp_path,
+        validation=check,
+        epochs=4,
+        callbacks=[Spoil(2)],
+        verbose=0,
+    ).history
+    values = history["val_watch_watch_time_auc"]
+    assert values[1] > values[2]
+    kept = evaluate(model, check, schema)["watch"]
+    assert kept["watch_time_auc"] == max(values)
+    assert (
+        kept["mispredicted_watch_time"] in history["val_watch_mispredicted_watch_time"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode"),
+    [("val_y_watch_time_auc", "max"), ("val_y_mispredicted_watch_time", "min")],
+)
+def test_whether_more_is_better(monitor, mode):
+    from keras_recs.training.fit import _mode
+
+    assert _mode(monitor) == mode
 
 
 def test_another_metric_can_choose(train, valid, tmp_path):

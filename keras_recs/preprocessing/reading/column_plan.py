@@ -21,9 +21,9 @@ class ColumnPlan:
         weights: string. Name of the plan with the weights of the list's values.
         keep_missing: bool. Keep missing values of a list, as null: values and weights
             lie place by place, until `align_weights` drops them together.
-        rule: `"binary"` (0 or 1), `"weight"` (not negative), `"vocabulary"` (no line
-            break, which a vocabulary file could not hold), `"time"` (rounded down
-            to an integer), or `None`.
+        rule: `"binary"` (0 or 1), `"watch_time"` and `"weight"` (not negative),
+            `"vocabulary"` (no line break, which a vocabulary file could not hold),
+            `"time"` (rounded down to an integer), or `None`.
     """
 
     name: str
@@ -48,8 +48,8 @@ def column_plans(schema: Schema) -> tuple[ColumnPlan, ...]:
     if schema.timestamp and schema.timestamp not in features:
         rules[schema.timestamp] = "time"
     for label in schema.labels:
-        if label.task == "binary":
-            rules[label.name] = "binary"
+        if label.task in ("binary", "watch_time"):
+            rules[label.name] = label.task
         if label.sample_weight:
             rules[label.sample_weight] = "weight"
     weights = schema.value_weights

@@ -83,6 +83,8 @@ def _broken_rules(values: pa.Array, plan: ColumnPlan):
         numbers = _floats(values)
         wrong = ~np.isnan(numbers) & (numbers != 0) & (numbers != 1)
         yield wrong, "a binary label must be 0 or 1"
+    elif plan.rule == "watch_time":
+        yield _floats(values) < 0, "a watch time must not be negative"
     elif plan.rule == "weight":
         yield _floats(values) < 0, "a sample weight must not be negative"
     elif plan.rule == "vocabulary" and not plan.is_list:
