@@ -90,9 +90,9 @@ def test_messages(prepared, tmp_path):
     ):
         build_model(config, schema)
     config = Config(
-        data="x", model="dlrm", model_arguments={"hidden_units": (3,), "seed": 1}
+        data="x", model="dlrm", model_arguments={"hidden_units": (3,), "shape": 1}
     )
-    message = r"keys that dlrm does not take: \['hidden_units', 'seed'\]; it takes \['embedding_dim'"
+    message = r"keys that dlrm does not take: \['hidden_units', 'shape'\]; it takes \['embedding_dim'"
     with pytest.raises(ValueError, match=message):
         build_model(config, schema)
     with pytest.raises(FileNotFoundError, match=r"schema.json"):
