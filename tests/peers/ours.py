@@ -41,6 +41,12 @@ def cross_matrix_without_bias(**arrays):
     return cross_matrix(**arrays)
 
 
+def weights_after_build(x):
+    layer = layers.CrossLayer()
+    layer.build([x.shape, x.shape])
+    return len(layer.weights)
+
+
 def cross_low_rank(x, down, up, biases):
     below = x
     for first, second, bias in zip(down, up, biases):

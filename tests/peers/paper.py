@@ -141,8 +141,12 @@ def dice(x, alpha, mean, variance):
     return p * x + (1 - p) * alpha * x
 
 
-def dice_one_alpha(x, alpha):
+def dice_of_a_batch(x, alpha):
     return dice(x, alpha, x.mean(0), x.var(0))
+
+
+def dice_one_alpha(x, alpha):
+    return dice_of_a_batch(x, alpha)
 
 
 def augru(x, scores, input_kernels, state_kernels, biases):
@@ -191,6 +195,10 @@ def looked_up(ids, tables):
 
 def tower(x, kernel_0, bias_0, kernel_1, bias_1, **_):
     return np.maximum(np.maximum(x @ kernel_0 + bias_0, 0) @ kernel_1 + bias_1, 0)
+
+
+def augru_without_attention(**arrays):
+    return augru(**arrays)
 
 
 # === What some peers make of them ===

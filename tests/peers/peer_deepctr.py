@@ -144,6 +144,14 @@ def dice(x, alpha, mean, variance):
     return layer(tf.constant(x), training=False)
 
 
+def dice_of_a_batch(x, alpha):
+    """`(B, N)`, with the batch's own statistics."""
+    layer = Dice()
+    layer(tf.constant(x))
+    layer.alphas.assign(alpha)
+    return layer(tf.constant(x), training=True)
+
+
 def augru(x, scores, input_kernels, state_kernels, biases):
     """`(B, T, D)`, all states; its loop over time does not run on this TensorFlow."""
     reset, update, candidate = np.concatenate([input_kernels, state_kernels], 1)
@@ -165,6 +173,11 @@ def augru(x, scores, input_kernels, state_kernels, biases):
         for name, value in values.items():
             session.run(variables[name].assign(value))
         return session.run(tf.stack(states, 1))
+
+
+def augru_without_attention(**arrays):
+    """`(B, T, D)`."""
+    return augru(**arrays)
 
 
 def columns_of(tables, numbers=None):
@@ -251,7 +264,9 @@ if __name__ == "__main__":
             target_attention,
             target_attention_softmax,
             dice,
+            dice_of_a_batch,
             augru,
+            augru_without_attention,
             deepfm,
             wide_and_deep,
             dcn_v2,

@@ -117,6 +117,13 @@ def dice(x, alpha, mean, variance):
     return layer(tensor(x))
 
 
+def dice_of_a_batch(x, alpha):
+    """`(B, N)`, with the batch's own statistics."""
+    layer = Dice(x.shape[1])
+    assign([layer.alpha], [alpha])
+    return layer(tensor(x))
+
+
 if __name__ == "__main__":
     with torch.no_grad():
         peer_main.answer(
@@ -131,5 +138,6 @@ if __name__ == "__main__":
                 target_attention,
                 target_attention_softmax,
                 dice,
+                dice_of_a_batch,
             ]
         )

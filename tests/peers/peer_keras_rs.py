@@ -34,5 +34,12 @@ def dot(dense, fields):
     return np.concatenate([dense, pairs], 1)
 
 
+def weights_after_build(x):
+    """How many weights there are before the first call."""
+    layer = keras_rs.layers.FeatureCross()
+    layer.build(x.shape)
+    return len(layer.weights)
+
+
 if __name__ == "__main__":
-    peer_main.answer([cross_matrix, cross_low_rank, dot])
+    peer_main.answer([cross_matrix, cross_low_rank, dot, weights_after_build])

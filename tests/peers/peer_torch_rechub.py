@@ -154,6 +154,11 @@ def augru(x, scores, input_kernels, state_kernels, biases):
     return torch.stack(states, 1)
 
 
+def augru_without_attention(**arrays):
+    """`(B, T, D)`."""
+    return augru(**arrays)
+
+
 if __name__ == "__main__":
     with torch.no_grad():
         peer_main.answer(
@@ -172,5 +177,6 @@ if __name__ == "__main__":
                 target_attention_softmax,
                 dice_one_alpha,
                 augru,
+                augru_without_attention,
             ]
         )

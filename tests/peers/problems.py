@@ -54,12 +54,20 @@ def problems():
             "bias": normal(1),
         }
 
+    gates = {
+        "x": normal(6, 5, 4),
+        # Reset, update, candidate: of the input, of the state, and the bias.
+        "input_kernels": normal(3, 4, 4),
+        "state_kernels": normal(3, 4, 4),
+        "biases": normal(3, 4),
+    }
     return {
         "fm": {"fields": fields},
         "fm_of_two": {"fields": np.array([[[1, 2], [3, 4]]], "float32")},
         "cross_vector": {"x": x, "kernels": normal(2, 7), "biases": biases},
         "cross_matrix": cross_matrix,
         "cross_matrix_without_bias": {**cross_matrix, "biases": np.zeros_like(biases)},
+        "weights_after_build": {"x": x},
         "cross_low_rank": {
             "x": x,
             "down": normal(2, 7, 3),
@@ -91,15 +99,10 @@ def problems():
             "mean": normal(7),
             "variance": np.abs(normal(7)) + 0.1,
         },
+        "dice_of_a_batch": {"x": normal(6, 7), "alpha": normal(7)},
         "dice_one_alpha": {"x": normal(6, 7), "alpha": normal(1)},
-        "augru": {
-            "x": normal(6, 5, 4),
-            "scores": np.abs(normal(6, 5)).clip(0, 1),
-            # Reset, update, candidate: of the input, of the state, and the bias.
-            "input_kernels": normal(3, 4, 4),
-            "state_kernels": normal(3, 4, 4),
-            "biases": normal(3, 4),
-        },
+        "augru": {**gates, "scores": np.abs(normal(6, 5)).clip(0, 1)},
+        "augru_without_attention": {**gates, "scores": np.zeros((6, 5), "float32")},
         "deepfm": {**rows, "scalars": normal(3, 10), **tower(12, 5)},
         "wide_and_deep": {
             **rows,

@@ -26,6 +26,7 @@ FOLLOWS_THE_PAPER = {
         "target_attention",
         "target_attention_softmax",
         "dice",
+        "dice_of_a_batch",
         "deepfm",
         "wide_and_deep",
         "dcn_v2",
@@ -40,6 +41,7 @@ FOLLOWS_THE_PAPER = {
         "target_attention",
         "target_attention_softmax",
         "dice",
+        "dice_of_a_batch",
     ),
     "keras_rs": ("cross_matrix", "cross_low_rank", "dot"),
     "torch_rechub": (
@@ -49,6 +51,7 @@ FOLLOWS_THE_PAPER = {
         "cross_matrix_without_bias",
         "cross_mixture",
         "augru",
+        "augru_without_attention",
     ),
     "torchrec": ("cross_vector", "cross_matrix", "cross_low_rank", "cross_mixture"),
 }
@@ -88,7 +91,10 @@ def test_same_numbers(peer, name, answers_of):
         assert_equal(by_us(name), theirs)
 
 
-@pytest.mark.parametrize("name", [name for name in problems() if hasattr(ours, name)])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in problems() if hasattr(ours, name) and hasattr(paper, name)],
+)
 def test_ours_follow_the_paper(name):
     assert_equal(by_us(name), by_the_paper(name))
 
@@ -180,3 +186,12 @@ def test_inverted_gate(answers_of):
     theirs = answers_of("deepctr")["augru"]
     assert_equal(theirs, paper.augru_with_inverted_gate(**wide("augru")))
     assert_differ(theirs, by_the_paper("augru"))
+    # Without attention the state is to stay where it starts, at 0.
+    assert not by_the_paper("augru_without_attention").any()
+    assert (answers_of("deepctr")["augru_without_attention"] != 0).all()
+
+
+def test_weights_that_build_does_not_make(answers_of):
+    """KerasRS's FeatureCross has none before it is called."""
+    assert answers_of("keras_rs")["weights_after_build"] == 0
+    assert by_us("weights_after_build") == 2
