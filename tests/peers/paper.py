@@ -210,6 +210,14 @@ def fm_of_flat_fields(fields):
     return 0.5 * (flat.sum(1) ** 2 - (flat**2).sum(1))[:, None]
 
 
+def deepfm_linear_in_embeddings(ids, tables, linear, **dense):
+    """F·D first-order weights in all, where the paper has one for each value."""
+    fields = looked_up(ids, tables)
+    x = fields.reshape(len(ids), -1)
+    deep = tower(x, **dense) @ dense["output"]
+    return sigmoid(x @ linear + fm(fields) + deep + dense["bias"])[:, 0]
+
+
 def cross_matrix_with_bias_outside(x, kernels, biases):
     below = x
     for kernel, bias in zip(kernels, biases):

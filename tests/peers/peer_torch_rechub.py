@@ -5,6 +5,7 @@ import problems
 import torch
 from torch import nn
 from torch_rechub.basic.activation import Dice
+from torch_rechub.basic.features import SparseFeature
 from torch_rechub.basic.layers import (
     CIN,
     FM,
@@ -13,6 +14,7 @@ from torch_rechub.basic.layers import (
     CrossNetwork,
     InteractingLayer,
 )
+from torch_rechub.models.ranking.deepfm import DeepFM
 from torch_rechub.models.ranking.dien import AUGRU_Cell
 from torch_rechub.models.ranking.din import ActivationUnit
 
@@ -159,6 +161,23 @@ def augru_without_attention(**arrays):
     return augru(**arrays)
 
 
+def deepfm_linear_in_embeddings(ids, tables, linear, output, bias, **dense):
+    """`(B,)`; its linear term is one of the embeddings."""
+    _, rows, dim = tables.shape
+    features = [SparseFeature(f"c{i}", rows, dim) for i in range(len(tables))]
+    model = DeepFM(features, features, {"dims": [6, 5]})
+    assign([model.embedding.embed_dict[f.name].weight for f in features], tables)
+    assign(model.linear.parameters(), [linear.T, bias])
+    mlp = model.mlp.mlp
+    mlp[1] = mlp[5] = nn.Identity()  # the batch normalization
+    weights = []
+    for i in range(2):
+        weights += [dense[f"kernel_{i}"].T, dense[f"bias_{i}"]]
+    assign(mlp.parameters(), [*weights, output.T, 0 * bias])
+    inputs = {f"c{i}": tensor(ids[:, i].copy()) for i in range(len(tables))}
+    return model.eval()(inputs)
+
+
 if __name__ == "__main__":
     with torch.no_grad():
         peer_main.answer(
@@ -178,5 +197,6 @@ if __name__ == "__main__":
                 dice_one_alpha,
                 augru,
                 augru_without_attention,
+                deepfm_linear_in_embeddings,
             ]
         )

@@ -104,6 +104,11 @@ def problems():
         "augru": {**gates, "scores": np.abs(normal(6, 5)).clip(0, 1)},
         "augru_without_attention": {**gates, "scores": np.zeros((6, 5), "float32")},
         "deepfm": {**rows, "scalars": normal(3, 10), **tower(12, 5)},
+        "deepfm_linear_in_embeddings": {
+            **rows,
+            "linear": normal(12, 1),
+            **tower(12, 5),
+        },
         "wide_and_deep": {
             **rows,
             **numbers,

@@ -129,6 +129,18 @@ def test_fm_over_flat_embeddings(answers_of):
     assert by_the_paper("fm_of_two") == by_us("fm_of_two") == 11
 
 
+def test_a_linear_term_of_the_embeddings(answers_of):
+    """torch-rechub takes the first order of DeepFM from the embeddings, not a table."""
+    name = "deepfm_linear_in_embeddings"
+    assert_equal(answers_of("torch_rechub")[name], by_the_paper(name))
+    arrays = problems()[name]
+    # Ours says the same when each scalar is the value's vector times these weights.
+    weights = arrays.pop("linear").reshape(3, 4)
+    scalars = np.einsum("frd,fd->fr", arrays["tables"], weights)
+    ours_too = ours.deepfm(scalars=scalars, **arrays)[:, 0]
+    assert_equal(answers_of("torch_rechub")[name], ours_too)
+
+
 def test_bias_outside_of_the_cross(answers_of):
     """torch-rechub adds the bias of DCN-V2 after the product with x₀."""
     theirs = answers_of("torch_rechub")["cross_matrix"]
