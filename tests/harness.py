@@ -38,6 +38,10 @@ SMALL_ARGUMENTS = {
     "hidden_units": (8, 4),
     "num_cross_layers": 2,
     "projection_dim": 3,
+    "num_experts": 2,
+    "structure": "stacked",
+    "cin_layer_sizes": (4, 3),
+    "split_half": True,
     "bottom_units": (6,),
     "top_units": (6,),
     "dropout": 0.25,
@@ -47,7 +51,13 @@ SMALL_ARGUMENTS = {
     "kernel_regularizer": "l2",
     "seed": 5,
 }
-SIZES = ("embedding_dim", "hidden_units", "bottom_units", "top_units")
+SIZES = (
+    "embedding_dim",
+    "hidden_units",
+    "bottom_units",
+    "top_units",
+    "cin_layer_sizes",
+)
 
 
 # === Discovery, on the source: nothing is imported while tests are collected ===
@@ -216,9 +226,21 @@ def layer_cases(folder):
 
     return {
         "Bucketize": LayerCase({"boundaries": (-0.5, 0.5), "default": 1.5}, _floats()),
+        "CIN": LayerCase(
+            {
+                "layer_sizes": (4, 3),
+                "split_half": True,
+                "activation": "tanh",
+                "kernel_initializer": "glorot_normal",
+                "kernel_regularizer": "l2",
+            },
+            _floats(3, 4),
+        ),
         "CrossLayer": LayerCase(
             {
                 "projection_dim": 2,
+                "num_experts": 3,
+                "activation": "sigmoid",
                 "kernel_initializer": "glorot_normal",
                 "kernel_regularizer": "l2",
             },
@@ -343,6 +365,15 @@ def layer_cases(folder):
                 "max_saved_bytes": 2**20,
             },
             lambda batch: {"inputs": _rows(batch, 6, 2)},
+        ),
+        "VectorCrossLayer": LayerCase(
+            {"kernel_initializer": "glorot_normal", "kernel_regularizer": "l2"},
+            lambda batch: {
+                "inputs": [
+                    _floats(5)(batch)["inputs"],
+                    _floats(5)(batch + 7)["inputs"][:batch],
+                ]
+            },
         ),
         "VocabularyLookup": LayerCase(
             {"vocabulary": vocabulary, "num_oov": 2},

@@ -136,6 +136,45 @@ def cross(x0, x, weights, bias):
     )
 
 
+def vector_cross(x0, x, weights, bias):
+    """x₀ (x·w) + b + x, number by number."""
+    product = sum(x[j] * weights[j] for j in range(len(x)))
+    return np.array([x0[i] * product + bias[i] + x[i] for i in range(len(x0))])
+
+
+def mixed_cross(x0, x, down, core, up, bias, gates, activation=np.tanh):
+    """Σ_i G_i x₀ ⊙ (U_i g(C_i g(V_i x)) + b) + x.
+
+    `down` is (E, r, N), `core` (E, r, r), `up` (E, N, r); `gates` a kernel (N, E) and a
+    bias.
+    """
+    scores = np.exp(x @ gates[0] + gates[1])
+    total = np.array(x, "float64")
+    for i in range(len(core)):
+        inner = activation(core[i] @ activation(down[i] @ x))
+        total += scores[i] / scores.sum() * x0 * (up[i] @ inner + bias)
+    return total
+
+
+def cin(fields, kernels, split_half=False, activation=lambda x: x):
+    """Maps of `(F, D)`, summed; `kernels[k][h][i][j]` weighs map i below and field j."""
+    outputs, below = [], fields
+    for k, kernel in enumerate(kernels):
+        maps = []
+        for weights in kernel:
+            total = np.zeros(fields.shape[1])
+            for i, low in enumerate(below):
+                for j, field in enumerate(fields):
+                    total += weights[i][j] * low * field
+            maps.append(activation(total))
+        below = maps
+        if split_half and k < len(kernels) - 1:
+            half = len(maps) // 2
+            below, maps = maps[:half], maps[half:]
+        outputs += [sum(values) for values in maps]
+    return np.array(outputs)
+
+
 def pool(vectors, combiner, weights=None):
     """The vectors that are there, `(n, D)` with n ≥ 0, as one."""
     if len(vectors) == 0:
@@ -280,19 +319,84 @@ def dlrm(model, schema, example):
     return _answers(schema, _head(model, top))
 
 
+def _cross_layers(model):
+    number, names = 0, [layer.name for layer in model.layers]
+    while f"cross_{number}" in names:
+        yield model.get_layer(f"cross_{number}")
+        number += 1
+
+
+def fm(model, schema, example):
+    numbers = _numbers(schema, example)
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    if len(numbers):
+        vectors = np.asarray(model.get_layer("number_embedding").embeddings)
+        fields = np.concatenate([fields, numbers[:, None] * vectors])
+    first = linear(model.get_layer("linear"), example, numbers)
+    second = factorization_machine(fields)
+    if len(schema.labels) == 1:
+        return _answers(schema, first + second.sum())
+    return _answers(schema, _head(model, second) + first)
+
+
+def cin_kernels(layer, num_fields):
+    """(maps, maps below, fields) for each layer."""
+    kernels = []
+    for kernel in layer.kernels:
+        kernel = np.asarray(kernel, "float64")
+        kernels.append(kernel.T.reshape(kernel.shape[1], -1, num_fields))
+    return kernels
+
+
+def xdeepfm(model, schema, example):
+    numbers = _numbers(schema, example)
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    if len(numbers):
+        vectors = np.asarray(model.get_layer("number_embedding").embeddings)
+        fields = np.concatenate([fields, numbers[:, None] * vectors])
+    layer = model.get_layer("cin")
+    maps = cin(fields, cin_kernels(layer, len(fields)), layer.split_half)
+    deep = mlp(fields.reshape(-1), _mlp(model.get_layer("deep")))
+    first = linear(model.get_layer("linear"), example, numbers)
+    return _answers(schema, _head(model, np.concatenate([deep, maps])) + first)
+
+
+def dcn(model, schema, example):
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    x0 = np.concatenate([fields.reshape(-1), _numbers(schema, example)])
+    crossed = x0
+    for layer in _cross_layers(model):
+        weights = np.asarray(layer.kernel, "float64")[:, 0]
+        crossed = vector_cross(x0, crossed, weights, np.asarray(layer.bias))
+    deep = mlp(x0, _mlp(model.get_layer("deep")))
+    return _answers(schema, _head(model, np.concatenate([crossed, deep])))
+
+
+def cross_layer(layer, x0, x):
+    """Any form of `CrossLayer` on one example."""
+    kernel, bias = _dense(layer.dense)
+    if layer.num_experts is None:
+        if layer.down is not None:
+            kernel = np.asarray(layer.down.kernel, "float64") @ kernel
+        return cross(x0, x, kernel.T, bias)
+    shape = (layer.num_experts, layer.projection_dim, len(x))
+    down = np.asarray(layer.down.kernel, "float64").T.reshape(shape)
+    core = np.asarray(layer.core, "float64").transpose(0, 2, 1)
+    up = kernel.reshape(shape).transpose(0, 2, 1)
+    return mixed_cross(x0, x, down, core, up, bias, _dense(layer.gate))
+
+
 def dcn_v2(model, schema, example):
     fields = Stacked(model.get_layer("embedding")).fields(example)
     x0 = np.concatenate([fields.reshape(-1), _numbers(schema, example)])
-    crossed, number = x0, 0
-    names = [layer.name for layer in model.layers]
-    while f"cross_{number}" in names:
-        layer = model.get_layer(f"cross_{number}")
-        kernel, bias = _dense(layer.dense)
-        if layer.down is not None:
-            kernel = np.asarray(layer.down.kernel, "float64") @ kernel
-        crossed, number = cross(x0, crossed, kernel.T, bias), number + 1
-    deep = mlp(x0, _mlp(model.get_layer("deep")))
-    return _answers(schema, _head(model, np.concatenate([crossed, deep])))
+    crossed = x0
+    for layer in _cross_layers(model):
+        crossed = cross_layer(layer, x0, crossed)
+    deep = model.get_layer("deep")
+    if model.get_layer("heads").dense.kernel.shape[0] == deep.hidden_units[-1]:
+        return _answers(schema, _head(model, mlp(crossed, _mlp(deep))))
+    tower = np.concatenate([crossed, mlp(x0, _mlp(deep))])
+    return _answers(schema, _head(model, tower))
 
 
 # === Losses ===

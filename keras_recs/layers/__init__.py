@@ -9,14 +9,17 @@ from keras_recs.layers.embedding.numeric_embedding import NumericEmbedding
 from keras_recs.layers.embedding.quotient_remainder import QuotientRemainder
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.embedding.two_level_table import TwoLevelTable
+from keras_recs.layers.interaction.cin import CIN
 from keras_recs.layers.interaction.cross_layer import CrossLayer
 from keras_recs.layers.interaction.dot_interaction import DotInteraction
 from keras_recs.layers.interaction.fm_interaction import FMInteraction
 from keras_recs.layers.interaction.linear_term import LinearTerm
+from keras_recs.layers.interaction.vector_cross_layer import VectorCrossLayer
 from keras_recs.layers.mlp import MLP
 from keras_recs.layers.prediction_heads import PredictionHeads
 
 __all__ = [
+    "CIN",
     "MLP",
     "BatchL2",
     "Compositional",
@@ -32,4 +35,5 @@ __all__ = [
     "QuotientRemainder",
     "TableConfig",
     "TwoLevelTable",
+    "VectorCrossLayer",
 ]

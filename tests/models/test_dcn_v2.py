@@ -7,9 +7,10 @@ from keras_recs.models import dcn_v2
 from tests import harness, numpy_reference
 
 
-@pytest.mark.parametrize("projection_dim", [None, 3])
-def test_ranks(click_schema, projection_dim):
-    model = dcn_v2(click_schema, 4, 2, projection_dim, hidden_units=(8, 4))
+@pytest.mark.parametrize("structure", ["parallel", "stacked"])
+@pytest.mark.parametrize(("rank", "num_experts"), [(None, None), (3, None), (3, 2)])
+def test_forms(click_schema, rank, num_experts, structure):
+    model = dcn_v2(click_schema, 4, 2, rank, num_experts, structure, (8, 4))
     rng = np.random.default_rng(0)
     model.set_weights(
         [rng.normal(size=w.shape, scale=0.4) for w in model.get_weights()]
@@ -26,3 +27,8 @@ def test_ranks(click_schema, projection_dim):
 def test_at_least_one_cross_layer(click_schema):
     with pytest.raises(ValueError, match="`num_cross_layers` must be at least 1"):
         dcn_v2(click_schema, num_cross_layers=0)
+
+
+def test_structures(click_schema):
+    with pytest.raises(ValueError, match="`structure` must be one of"):
+        dcn_v2(click_schema, structure="serial")

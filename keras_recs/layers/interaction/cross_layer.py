@@ -1,7 +1,9 @@
 """A cross layer of DCN-V2."""
 
 import keras
+from keras import ops
 
+from keras_recs.layers.interaction.checked_pair import checked_pair
 from keras_recs.register import register
 
 
@@ -14,6 +16,10 @@ class CrossLayer(keras.layers.Layer):
     Args:
         projection_dim: int. Rank of the matrix W = U·Vᵀ; U and V take 2·N·rank
             weights where W takes N². Defaults to `None`: a full matrix.
+        num_experts: int. A mixture of that many low-rank matrices, weighed for each
+            example by softmax gates; needs `projection_dim`. Defaults to `None`: one
+            matrix and no gates.
+        activation: Keras activation g within the experts. Defaults to `"tanh"`.
         kernel_initializer: Keras initializer of the matrices. Defaults to
             `"glorot_uniform"`.
         kernel_regularizer: Keras regularizer of the matrices. Defaults to `None`.
@@ -25,8 +31,8 @@ class CrossLayer(keras.layers.Layer):
     Output shape: `(B, N)`.
 
     Raises:
-        ValueError: for inputs that are not a pair of one shape, and for a rank that is
-            not a positive integer.
+        ValueError: for inputs that are not a pair of one shape, for a rank or a number
+            of experts that is not a positive integer, and for experts without a rank.
 
     Example:
     >>> x = np.ones((2, 6))
@@ -34,37 +40,60 @@ class CrossLayer(keras.layers.Layer):
     (2, 6)
 
     Reference: [Wang et al., 2021](https://arxiv.org/abs/2008.13535):
-    x_{l+1} = x₀ ⊙ (W x_l + b) + x_l
+    x_{l+1} = x₀ ⊙ (W x_l + b) + x_l, and as a mixture
+    x_{l+1} = Σ_i G_i(x_l) x₀ ⊙ (U_i g(C_i g(V_iᵀ x_l)) + b) + x_l
     """
 
     def __init__(
         self,
         projection_dim=None,
+        num_experts=None,
+        activation="tanh",
         kernel_initializer="glorot_uniform",
         kernel_regularizer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if projection_dim is not None and (
-            not isinstance(projection_dim, int) or projection_dim < 1
+        for name, value in (
+            ("projection_dim", projection_dim),
+            ("num_experts", num_experts),
         ):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(
+                    f"`{name}` must be a positive integer or None. Received: "
+                    f"{name}={value!r}"
+                )
+        if num_experts is not None and projection_dim is None:
             raise ValueError(
-                "`projection_dim` must be a positive integer, or None for a full "
-                f"matrix. Received: projection_dim={projection_dim!r}"
+                "`num_experts` needs the rank of the experts, `projection_dim`. "
+                f"Received: num_experts={num_experts}, projection_dim=None"
             )
         self.projection_dim = projection_dim
+        self.num_experts = num_experts
+        self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, input_shape):
         """Creates the matrices and the bias."""
-        features = _checked_width(input_shape)
-        self.down = None
+        features = checked_pair(input_shape, "CrossLayer")
+        self.down = self.core = self.gate = None
         width = features
         if self.projection_dim is not None:
-            self.down = self._dense("down", self.projection_dim, use_bias=False)
+            width = self.projection_dim * (self.num_experts or 1)
+            self.down = self._dense("down", width, use_bias=False)
             self.down.build((None, features))
-            width = self.projection_dim
+        if self.num_experts is not None:
+            rank = self.projection_dim
+            self.core = self.add_weight(
+                name="core",
+                shape=(self.num_experts, rank, rank),
+                initializer=self._initializer(),
+                regularizer=self.kernel_regularizer,
+            )
+            if self.num_experts > 1:  # the gate of a lone expert is 1
+                self.gate = self._dense("gate", self.num_experts)
+                self.gate.build((None, features))
         self.dense = self._dense("dense", features)
         self.dense.build((None, width))
         self.built = True
@@ -72,7 +101,9 @@ class CrossLayer(keras.layers.Layer):
     def call(self, inputs):
         """Returns x₀ ⊙ (W x + b) + x."""
         x0, x = inputs
-        below = x if self.down is None else self.down(x)  # (B, rank)
+        below = x if self.down is None else self.down(x)  # (B, E·rank)
+        if self.num_experts is not None:
+            below = self._mix(x, below)
         return x0 * self.dense(below) + x  # (B, N)
 
     def compute_output_shape(self, input_shape):
@@ -83,30 +114,36 @@ class CrossLayer(keras.layers.Layer):
         """Constructor arguments."""
         config = {
             "projection_dim": self.projection_dim,
+            "num_experts": self.num_experts,
+            "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
         return {**super().get_config(), **config}
 
+    def _mix(self, x, below):
+        """The experts' small vectors, each times its gate; `dense` adds them up."""
+        shape = (-1, self.num_experts, self.projection_dim)
+        below = self.activation(ops.reshape(below, shape))  # (B, E, rank)
+        below = ops.einsum("ber,ers->bes", below, self.core)  # (B, E, rank)
+        below = self.activation(below)
+        if self.gate is not None:
+            # The gates sum to 1, so the shared bias counts once.
+            gates = ops.softmax(self.gate(x), axis=-1)  # (B, E)
+            below = below * ops.expand_dims(gates, -1)  # (B, E, rank)
+        return ops.reshape(below, (-1, shape[1] * shape[2]))  # (B, E·rank)
+
     def _dense(self, name, units, use_bias=True):
-        initializer = self.kernel_initializer
         return keras.layers.Dense(
             units,
             use_bias=use_bias,
-            # One object would draw the same numbers for both matrices.
-            kernel_initializer=type(initializer).from_config(initializer.get_config()),
+            kernel_initializer=self._initializer(),
             kernel_regularizer=self.kernel_regularizer,
             dtype=self.dtype_policy,
             name=name,
         )
 
-
-def _checked_width(input_shape):
-    shapes = [tuple(shape) for shape in input_shape if isinstance(shape, (tuple, list))]
-    pair = len(shapes) == 2 and len(input_shape) == 2
-    if not pair or shapes[0] != shapes[1] or shapes[0][-1] is None:
-        raise ValueError(
-            "The inputs of CrossLayer must be the pair [x0, x] of one shape (batch, "
-            f"features). Received: shape={input_shape}"
-        )
-    return shapes[0][-1]
+    def _initializer(self):
+        """One object would draw the same numbers for all matrices."""
+        config = self.kernel_initializer.get_config()
+        return type(self.kernel_initializer).from_config(config)

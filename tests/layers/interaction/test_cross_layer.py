@@ -61,6 +61,44 @@ def test_shapes(shapes):
         CrossLayer()([keras.KerasTensor(shape) for shape in shapes])
 
 
+def _mixture(num_experts):
+    layer = CrossLayer(2, num_experts)
+    layer.build([X0.shape, X.shape])
+    layer.set_weights([RNG.normal(size=w.shape) for w in layer.get_weights()])
+    return layer
+
+
+def test_a_mixture_against_loops():
+    layer = _mixture(3)
+    expected = [
+        numpy_reference.cross_layer(layer, x0, x) for x0, x in zip(X0, X, strict=True)
+    ]
+    np.testing.assert_allclose(layer([X0, X]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_mixture_of_one_has_no_gate():
+    layer = _mixture(1)
+    assert layer.gate is None
+    down, up = np.asarray(layer.down.kernel), np.asarray(layer.dense.kernel)
+    inner = np.tanh(np.tanh(X @ down) @ np.asarray(layer.core)[0])
+    expected = X0 * (inner @ up + np.asarray(layer.dense.bias)) + X
+    np.testing.assert_allclose(layer([X0, X]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_bias_of_a_mixture_counts_once():
+    layer = _mixture(3)
+    before = np.asarray(layer([X0, X]))
+    layer.dense.bias.assign(layer.dense.bias + 2.0)
+    np.testing.assert_allclose(layer([X0, X]), before + 2 * X0, rtol=1e-4, atol=1e-5)
+
+
+def test_experts_need_a_rank():
+    with pytest.raises(ValueError, match="`num_experts` needs the rank of the experts"):
+        CrossLayer(num_experts=2)
+    with pytest.raises(ValueError, match="`num_experts` must be a positive integer"):
+        CrossLayer(2, num_experts=0)
+
+
 @pytest.mark.parametrize("rank", [0, -1, 2.5])
 def test_ranks(rank):
     with pytest.raises(

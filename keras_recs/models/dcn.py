@@ -1,0 +1,80 @@
+"""DCN."""
+
+import keras
+
+from keras_recs.layers import MLP, FeatureEmbedding, PredictionHeads, VectorCrossLayer
+from keras_recs.models.build_inputs import (
+    build_inputs,
+    check_id_features,
+    embedding_arguments,
+    stack_numbers,
+)
+from keras_recs.models.table_rows import table_rows
+
+
+def dcn(
+    schema,
+    embedding_dim=16,
+    num_cross_layers=3,
+    hidden_units=(256, 128),
+    dropout=0.0,
+    batch_norm=False,
+    embeddings_regularizer=None,
+    embedding_options=None,
+    seed=None,
+):
+    """Builds the first Deep & Cross Network: cross layers beside an MLP.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+        embedding_dim: int. Length of an embedding. Defaults to `16`.
+        num_cross_layers: int. Products of up to that many features, plus one.
+            Defaults to `3`.
+        hidden_units: ints. Widths of the deep tower. Defaults to `(256, 128)`.
+        dropout: float. Rate in the tower. Defaults to `0.0`.
+        batch_norm: bool. Normalize in the tower. Defaults to `False`.
+        embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
+        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
+            `None`.
+        seed: int. Seed of the dropout. Defaults to `None`.
+
+    Returns:
+        Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
+
+    Raises:
+        ValueError: for a schema that is not fitted, has no label or no categorical
+            feature, and for less than one cross layer.
+
+    Reference: [Wang et al., 2017](https://arxiv.org/abs/1708.05123)
+    """
+    if num_cross_layers < 1:
+        raise ValueError(
+            "`num_cross_layers` must be at least 1. Received: "
+            f"num_cross_layers={num_cross_layers}"
+        )
+    # === Inputs ===
+    inputs = build_inputs(schema)
+    check_id_features(schema, "DCN")
+    rows = table_rows(schema, inputs)
+    numbers = stack_numbers(schema, inputs)  # (B, N)
+    # === Embed ===
+    fields = FeatureEmbedding(
+        **embedding_arguments(schema, embedding_dim, options=embedding_options),
+        embeddings_regularizer=embeddings_regularizer,
+        name="embedding",
+    )(rows)  # (B, F, D)
+    x0 = keras.layers.Flatten(name="embedded")(fields)  # (B, F·D)
+    if numbers is not None:
+        x0 = keras.layers.Concatenate(name="features")([x0, numbers])  # (B, F·D + N)
+    # === Interact ===
+    cross = x0
+    for i in range(num_cross_layers):
+        layer = VectorCrossLayer(name=f"cross_{i}")
+        cross = layer([x0, cross])  # (B, F·D + N)
+    # === Tower ===
+    deep = MLP(
+        hidden_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="deep"
+    )(x0)  # (B, H)
+    # === Head ===
+    outputs = PredictionHeads(schema.tasks, name="heads")([cross, deep])
+    return keras.Model(inputs, outputs, name="dcn")

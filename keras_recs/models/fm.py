@@ -1,0 +1,81 @@
+"""Factorization machine."""
+
+import keras
+
+from keras_recs.layers import (
+    FeatureEmbedding,
+    FMInteraction,
+    LinearTerm,
+    NumericEmbedding,
+    PredictionHeads,
+)
+from keras_recs.models.build_inputs import (
+    build_inputs,
+    check_id_features,
+    embedding_arguments,
+    stack_numbers,
+    table_arguments,
+)
+from keras_recs.models.table_rows import table_rows
+
+
+def fm(
+    schema,
+    embedding_dim=16,
+    embeddings_regularizer=None,
+    embedding_options=None,
+):
+    """Builds a factorization machine: first-order weights and inner products of pairs.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+        embedding_dim: int. Length of an embedding. Defaults to `16`.
+        embeddings_regularizer: Keras regularizer of all tables, the first-order one
+            too. Defaults to `None`.
+        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
+            `None`.
+
+    Returns:
+        Functional `keras.Model`: dict of features to dict of labels `(B, 1)`. With
+        several labels each weighs the factorization machine's vector for itself.
+
+    Raises:
+        ValueError: for a schema that is not fitted, has no label or no categorical
+            feature.
+
+    Reference: [Rendle, 2010](https://ieeexplore.ieee.org/document/5694074):
+    ŷ = σ(w₀ + w·x + Σ_{i<j}⟨v_i, v_j⟩x_i x_j)
+    """
+    # === Inputs ===
+    inputs = build_inputs(schema)
+    rows = table_rows(schema, inputs)
+    check_id_features(schema, "A factorization machine")
+    numbers = stack_numbers(schema, inputs)  # (B, N)
+    # === Embed ===
+    fields = FeatureEmbedding(
+        **embedding_arguments(schema, embedding_dim, options=embedding_options),
+        embeddings_regularizer=embeddings_regularizer,
+        name="embedding",
+    )(rows)  # (B, F, D)
+    if numbers is not None:
+        number_fields = NumericEmbedding(
+            embedding_dim,
+            embeddings_regularizer=embeddings_regularizer,
+            name="number_embedding",
+        )(numbers)  # (B, N, D)
+        fields = keras.layers.Concatenate(axis=1, name="fields")(
+            [fields, number_fields]
+        )  # (B, F + N, D)
+    # === Interact ===
+    linear = LinearTerm(
+        **table_arguments(schema, embedding_dim, options=embedding_options),
+        units=max(1, len(schema.labels)),
+        kernel_regularizer=embeddings_regularizer,
+        name="linear",
+    )(rows, numbers=numbers)  # (B, K)
+    several = len(schema.labels) > 1
+    pairs = FMInteraction(keep_dim=several, name="fm")(fields)  # (B, 1) or (B, D)
+    # === Head ===
+    towers, logits = ([pairs], [linear]) if several else ([], [linear, pairs])
+    outputs = PredictionHeads(schema.tasks, name="heads")(towers, logits=logits)
+    return keras.Model(inputs, outputs, name="fm")
