@@ -51,6 +51,8 @@ SMALL_ARGUMENTS = {
     "kernel_regularizer": "l2",
     "seed": 5,
 }
+# What an argument does nothing without.
+NEEDS = {"seed": {"dropout": 0.1}, "num_experts": {"projection_dim": 3}}
 SIZES = (
     "embedding_dim",
     "hidden_units",

@@ -288,7 +288,7 @@ def test_other_arguments_of_a_builder(name, schemas):
         value = harness.SMALL_ARGUMENTS[argument]
         value = value() if callable(value) else value
         assert value != parameter.default
-        extra = {"dropout": 0.1} if argument == "seed" else {}
+        extra = harness.NEEDS.get(argument, {})
         changed = harness.build_model(name, schema, **{**extra, argument: value})
         assert json.dumps(changed.get_config()) != plain, argument
 

@@ -63,11 +63,6 @@ class CrossLayer(keras.layers.Layer):
                     f"`{name}` must be a positive integer or None. Received: "
                     f"{name}={value!r}"
                 )
-        if num_experts is not None and projection_dim is None:
-            raise ValueError(
-                "`num_experts` needs the rank of the experts, `projection_dim`. "
-                f"Received: num_experts={num_experts}, projection_dim=None"
-            )
         self.projection_dim = projection_dim
         self.num_experts = num_experts
         self.activation = keras.activations.get(activation)
@@ -77,6 +72,11 @@ class CrossLayer(keras.layers.Layer):
     def build(self, input_shape):
         """Creates the matrices and the bias."""
         features = checked_pair(input_shape, "CrossLayer")
+        if self.num_experts is not None and self.projection_dim is None:
+            raise ValueError(
+                "`num_experts` needs the rank of the experts, `projection_dim`. "
+                f"Received: num_experts={self.num_experts}, projection_dim=None"
+            )
         self.down = self.core = self.gate = None
         width = features
         if self.projection_dim is not None:

@@ -94,7 +94,7 @@ def test_the_bias_of_a_mixture_counts_once():
 
 def test_experts_need_a_rank():
     with pytest.raises(ValueError, match="`num_experts` needs the rank of the experts"):
-        CrossLayer(num_experts=2)
+        CrossLayer(num_experts=2)([X0, X])
     with pytest.raises(ValueError, match="`num_experts` must be a positive integer"):
         CrossLayer(2, num_experts=0)
 
