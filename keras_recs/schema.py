@@ -23,7 +23,6 @@ PADDING_ROW = 0
 SCHEMA_FORMAT = 1
 
 COMBINERS = ("mean", "sum", "sqrtn", "max")
-TRANSFORMS = ("log1p", "zscore")
 Task = Literal["binary", "regression", "watch_time"]
 TASKS = ("binary", "regression", "watch_time")
 
@@ -292,13 +291,15 @@ class NumericFeature:
 
     Args:
         name: string. Name of the feature.
-        transform: `None`, `"log1p"` (sign(x)·log(1+|x|)), `"zscore"`, or the tuple
-            `("log1p", "zscore")`. Defaults to `None`.
+        transform: `None`, `"log1p"` (sign(x)·log(1+|x|)), `"zscore"`, the tuple
+            `("log1p", "zscore")`, or `"quantile"`: the share of the training split that
+            lies below x, in 0 … 1, linear between its percentiles; a value that is
+            several percentiles stands in their middle. Defaults to `None`.
         num_buckets: int. Cut into that many quantile buckets of the training split;
             the feature is then categorical and embedded. Defaults to `None`.
         default: float or `"mean"` (of the training split): the raw value that stands in
             for a missing or non-finite one. Defaults to `None`: 0 after the
-            transform, or a bucket of its own.
+            transform (0.5, the median, after `"quantile"`), or a bucket of its own.
 
     Raises:
         ValueError: for options that contradict each other; the feature is named.
@@ -314,9 +315,11 @@ class NumericFeature:
         if isinstance(self.transform, list):  # as JSON brings it
             object.__setattr__(self, "transform", tuple(self.transform))
         _check(
-            self.transforms in ((), ("log1p",), ("zscore",), ("log1p", "zscore")),
-            f"Feature '{self.name}': `transform` must be None, 'log1p', 'zscore' or "
-            f"('log1p', 'zscore'). Received: transform={self.transform!r}",
+            self.transforms
+            in ((), ("log1p",), ("zscore",), ("log1p", "zscore"), ("quantile",)),
+            f"Feature '{self.name}': `transform` must be None, 'log1p', 'zscore', "
+            f"('log1p', 'zscore') or 'quantile'. Received: transform="
+            f"{self.transform!r}",
         )
         if self.num_buckets is not None:
             _check_count(self.name, "num_buckets", self.num_buckets, 2)
@@ -361,6 +364,7 @@ class NumericFeature:
         """Whether the training split must be read before the feature can be used."""
         return (
             "zscore" in self.transforms
+            or "quantile" in self.transforms
             or self.num_buckets is not None
             or self.default == "mean"
         )
@@ -508,7 +512,8 @@ class FittedNumeric:
     """What was measured of a number on the training split, missing values left out.
 
     `mean` is of the raw value; `transformed_mean` and `transformed_std` of the value
-    after `log1p` where that is applied; `boundaries` cut the quantile buckets.
+    after `log1p` where that is applied; `boundaries` cut the quantile buckets, or are
+    the percentiles from 0 to 100.
     """
 
     mean: float

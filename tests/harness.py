@@ -327,8 +327,16 @@ def layer_cases(folder):
             _floats(3),
         ),
         "NumericTransform": LayerCase(
-            {"log1p": True, "mean": 0.5, "std": 2.0, "default": 1.0}, _floats()
+            {
+                "log1p": True,
+                "mean": 0.5,
+                "std": 2.0,
+                "default": 1.0,
+                "quantiles": (-1.0, 0.0, 0.5),
+            },
+            _floats(),
         ),
+        "PowerFeatures": LayerCase({}, _floats(3)),
         "PredictionHeads": LayerCase(
             {
                 "tasks": {

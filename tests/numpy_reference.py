@@ -97,6 +97,26 @@ def number(x, log1p=False, mean=0.0, std=1.0, default=None):
     return (x - mean) / (std if std else 1.0)
 
 
+def quantile_rank(x, quantiles, default=None):
+    """The share of the way through the quantiles at which x stands.
+
+    The middle of those that equal x or, between two, linear between their places.
+    """
+    if not math.isfinite(x):
+        if default is None:
+            return 0.5
+        x = default
+    last = len(quantiles) - 1
+    equal = [i for i, q in enumerate(quantiles) if q == x]
+    if equal:
+        return sum(equal) / len(equal) / last
+    for i in range(last):
+        low, high = quantiles[i], quantiles[i + 1]
+        if low < x < high:
+            return (i + (x - low) / (high - low)) / last
+    return 0.0 if x < quantiles[0] else 1.0
+
+
 # === Layers ===
 
 
@@ -397,6 +417,14 @@ def dcn_v2(model, schema, example):
         return _answers(schema, _head(model, mlp(crossed, _mlp(deep))))
     tower = np.concatenate([crossed, mlp(x0, _mlp(deep))])
     return _answers(schema, _head(model, tower))
+
+
+def youtube_ranking(model, schema, example):
+    numbers = _numbers(schema, example)
+    roots = [math.copysign(math.sqrt(abs(x)), x) for x in numbers]
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    x = np.concatenate([fields.reshape(-1), numbers, numbers * numbers, roots])
+    return _answers(schema, _head(model, mlp(x, _mlp(model.get_layer("deep")))))
 
 
 # === Losses ===

@@ -14,6 +14,7 @@ from keras_recs.layers.interaction.cross_layer import CrossLayer
 from keras_recs.layers.interaction.dot_interaction import DotInteraction
 from keras_recs.layers.interaction.fm_interaction import FMInteraction
 from keras_recs.layers.interaction.linear_term import LinearTerm
+from keras_recs.layers.interaction.power_features import PowerFeatures
 from keras_recs.layers.interaction.vector_cross_layer import VectorCrossLayer
 from keras_recs.layers.mlp import MLP
 from keras_recs.layers.prediction_heads import PredictionHeads
@@ -31,6 +32,7 @@ __all__ = [
     "LinearTerm",
     "MultiHash",
     "NumericEmbedding",
+    "PowerFeatures",
     "PredictionHeads",
     "QuotientRemainder",
     "TableConfig",

@@ -11,6 +11,7 @@ from keras_recs.models.logistic_regression import logistic_regression
 from keras_recs.models.table_rows import table_rows
 from keras_recs.models.wide_and_deep import wide_and_deep
 from keras_recs.models.xdeepfm import xdeepfm
+from keras_recs.models.youtube_ranking import youtube_ranking
 
 __all__ = [
     "EmbeddingOptions",
@@ -24,4 +25,5 @@ __all__ = [
     "table_rows",
     "wide_and_deep",
     "xdeepfm",
+    "youtube_ranking",
 ]

@@ -128,6 +128,9 @@ def _number_layer(schema, feature):
     if feature.num_buckets is not None:
         return Bucketize(fitted.boundaries, default, name=name)
     scale = {}
+    if "quantile" in feature.transforms:
+        # Without any training value a number is only told apart from 0.
+        scale = {"quantiles": fitted.boundaries or (0.0, 0.0)}
     if "zscore" in feature.transforms:
         scale = {"mean": fitted.transformed_mean, "std": fitted.transformed_std}
     log1p = "log1p" in feature.transforms

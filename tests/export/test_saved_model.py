@@ -24,8 +24,10 @@ from keras_recs.export import saved_model
 from keras_recs.export.float32_twin import float32_twin
 from keras_recs.export.fresh_process import _environment
 from keras_recs.export.raw_rows import RawRows
-from keras_recs.models import logistic_regression
+from keras_recs.models import logistic_regression, youtube_ranking
 from keras_recs.preprocessing import SchemaPreprocessor
+from keras_recs.schema import FittedNumeric
+from tests import numpy_reference
 from tests.export.small_models import deep_model, linear_model, make_inputs
 from tests.samples import ITEMS, PRICE, USERS, click_columns, example, write_vocabulary
 
@@ -537,6 +539,58 @@ def test_no_tensorflow_in_the_process_that_checks():
     subprocess.run(
         [sys.executable, "-c", code], check=True, timeout=60, env=_environment()
     )
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_watch_times_and_quantiles(policy, tmp_path, ask):
+    """Each time within the error that half precision makes of its logit."""
+    keras.config.set_dtype_policy(policy)
+    percentiles = tuple(np.linspace(-1, 1, 101) ** 3)
+    schema = Schema(
+        features=[
+            CategoricalFeature("video", vocabulary_size=40),
+            SequenceFeature("watched", table="video", max_length=3),
+            NumericFeature("age", transform="quantile"),
+        ],
+        labels=[Label("click"), Label("watch", task="watch_time")],
+        numerics={"age": FittedNumeric(0.0, 0.0, 1.0, -1.0, 1.0, 0, percentiles)},
+    )
+    keras.utils.set_random_seed(0)
+    model = youtube_ranking(schema, 8, (16, 8))
+    embedding = model.get_layer("embedding")
+    embedding.write_rows("video", range(42), np.random.normal(size=(42, 8)) * 3)
+
+    path = saved_model(model, schema, tmp_path / "export")
+    raw = {
+        "video": np.arange(20) % 40,
+        "watched": np.tile(np.array([[3, -1], [4, 7]]), (10, 1)),
+        "age": np.linspace(-1.5, 1.5, 20).astype("float32"),
+    }
+    raw["age"][3] = np.nan
+    answer = ask(path, "serving_default", raw)["watch"]
+    layer = SchemaPreprocessor(schema)
+    inputs = layer({name: tf.constant(value) for name, value in raw.items()})
+    expected = [
+        numpy_reference.quantile_rank(x, percentiles) for x in raw["age"].tolist()
+    ]
+    np.testing.assert_allclose(inputs["age"], expected, atol=1e-6)
+    assert answer.dtype == "float32" and np.ptp(np.log(answer)) > 3
+    tolerance = 1e-5 if policy == "float32" else 0.1
+    np.testing.assert_allclose(answer, model(inputs)["watch"], rtol=tolerance)
+    manifest = json.loads((path / "manifest.json").read_text())
+    signatures = {"classify", "regress", "serving_default", "serve_tf_example"}
+    assert set(manifest["parity"]["largest_differences"]) == signatures
+    rows = [
+        {
+            "video": int(raw["video"][i]),
+            "watched": raw["watched"][i].tolist(),
+            "age": float(raw["age"][i]),
+        }
+        for i in range(20)
+    ]
+    examples = np.array([example(row) for row in rows], object)
+    answer_of_regress = ask(path, "regress", {"inputs": examples})["outputs"]
+    np.testing.assert_array_equal(np.ravel(answer_of_regress), np.ravel(answer))
 
 
 def test_keys_that_training_learnt_are_answered_as_in_keras(tmp_path, ask):

@@ -130,6 +130,26 @@ def test_buckets_have_increasing_boundaries_and_none_without_values():
     assert (fitted.boundaries, fitted.missing, fitted.mean) == ((), 2, 0.0)
 
 
+def test_percentiles():
+    rng = np.random.default_rng(4)
+    values = rng.lognormal(size=4001).astype(np.float32)
+    feature = NumericFeature("x", transform="quantile")
+    summary = NumericSummary(feature)
+    for part in np.array_split(values, 5):
+        summary.add(pa.array(part))
+    found = summary.fitted().boundaries
+    expected = np.quantile(values, np.arange(101) / 100, method="inverted_cdf")
+    np.testing.assert_array_equal(found, expected)
+    # A value that is most of the data fills most percentiles.
+    summary = NumericSummary(feature)
+    summary.add(pa.array([0.0] * 75 + [1.0] * 10 + [7.0] * 15, pa.float32()))
+    found = summary.fitted().boundaries
+    assert found == (0.0,) * 76 + (1.0,) * 10 + (7.0,) * 15
+    empty = NumericSummary(feature)
+    empty.add(pa.array([None], pa.float32()))
+    assert empty.fitted().boundaries == ()
+
+
 def slow_crc32c(data):
     state = 0xFFFFFFFF
     for byte in data:

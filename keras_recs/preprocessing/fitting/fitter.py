@@ -170,7 +170,7 @@ def _number(summary: NumericSummary) -> dict[str, Any]:
         if summary.feature.transforms:
             item["transformed_mean"] = fitted.transformed_mean
             item["transformed_std"] = fitted.transformed_std
-        if summary.feature.num_buckets is not None:
+        if fitted.boundaries:
             item["boundaries"] = fitted.boundaries
             item["rank_error"] = summary.rank_error
     return item

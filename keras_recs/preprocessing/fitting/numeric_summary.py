@@ -31,7 +31,9 @@ class NumericSummary:
         self._sums = {"raw": (ExactSum(), ExactSum())}
         if "log1p" in feature.transforms:
             self._sums["transformed"] = (ExactSum(), ExactSum())
-        self._quantiles = None if feature.num_buckets is None else QuantileSummary()
+        self._quantiles = None
+        if feature.num_buckets is not None or "quantile" in feature.transforms:
+            self._quantiles = QuantileSummary()
 
     def add(self, column: pa.Array) -> None:
         """Takes a chunk's float32 column; null is missing."""
@@ -100,6 +102,9 @@ class NumericSummary:
     def _boundaries(self) -> tuple[float, ...]:
         if self._quantiles is None:
             return ()
+        if "quantile" in self.feature.transforms:
+            percentiles = self._quantiles.quantiles(np.arange(101) / 100)
+            return (self.minimum, *percentiles[1:].tolist())  # with repetitions
         buckets = self.feature.num_buckets or 1
         fractions = np.arange(1, buckets) / buckets
         return tuple(np.unique(self._quantiles.quantiles(fractions)).tolist())
