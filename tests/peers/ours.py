@@ -27,6 +27,16 @@ def fm_of_two(fields):
     return fm(fields)
 
 
+def cross_vector(x, kernels, biases):
+    below = x
+    for kernel, bias in zip(kernels, biases):
+        layer = layers.VectorCrossLayer()
+        layer.build([x.shape, x.shape])
+        assign(layer, {"kernel": kernel[:, None], "bias": bias})
+        below = layer([x, below])
+    return below
+
+
 def cross_matrix(x, kernels, biases):
     below = x
     for kernel, bias in zip(kernels, biases):
@@ -58,6 +68,52 @@ def cross_low_rank(x, down, up, biases):
     return below
 
 
+def cross_mixture(x, v, c, u, gates, biases):
+    below = x
+    for i in range(len(v)):
+        experts, _, rank = v[i].shape
+        layer = layers.CrossLayer(projection_dim=rank, num_experts=experts)
+        layer.build([x.shape, x.shape])
+        values = {
+            "down/kernel": np.concatenate(v[i], 1),
+            "core": c[i],
+            "dense/kernel": np.concatenate(u[i], 0),
+            "dense/bias": biases[i],
+            "gate/kernel": gates.T,
+            "gate/bias": np.zeros(experts),
+        }
+        assign(layer, values)
+        below = layer([x, below])
+    return below
+
+
+def cross_mixture_of_one_example(**arrays):
+    return cross_mixture(**arrays)
+
+
+def cin(fields, **maps):
+    return compress(fields, maps)
+
+
+def cin_split_half(fields, **maps):
+    return compress(fields, maps, split_half=True)
+
+
+def compress(fields, maps, **options):
+    sizes = [kernel.shape[-1] for kernel in maps.values()]
+    layer = layers.CIN(sizes, **options)
+    layer.build(fields.shape)
+    assign(layer, flat_maps(maps))
+    return layer(fields)
+
+
+def flat_maps(maps, prefix=""):
+    return {
+        f"{prefix}kernel_{i}": maps[f"map_{i}"].reshape(-1, maps[f"map_{i}"].shape[-1])
+        for i in range(len(maps))
+    }
+
+
 def dot(dense, fields):
     every = np.concatenate([dense[:, None], fields], 1)
     return np.concatenate([dense, layers.DotInteraction()(every)], 1)
@@ -83,6 +139,31 @@ def wide_and_deep(ids, tables, numbers, scalars, number_weights, **dense):
         "wide/kernel": number_weights,
         "wide/bias": np.zeros(1),
     }
+    return predict(model, values, ids, tables, dense, numbers)
+
+
+def xdeepfm(ids, tables, scalars, map_0, map_1, **dense):
+    maps = {"map_0": map_0, "map_1": map_1}
+    model = models.xdeepfm(
+        schema(tables),
+        tables.shape[-1],
+        cin_layer_sizes=[kernel.shape[-1] for kernel in maps.values()],
+        hidden_units=(6, 5),
+    )
+    values = {
+        "linear/weight_of_value/tables/embeddings": scalars.reshape(-1, 1),
+        "linear/bias": np.zeros(1),
+        **flat_maps(maps, "cin/"),
+    }
+    return predict(model, values, ids, tables, dense)
+
+
+def dcn(ids, tables, numbers, kernels, biases, **dense):
+    columns = schema(tables, numbers)
+    model = models.dcn(columns, tables.shape[-1], len(kernels), hidden_units=(6, 5))
+    values = {}
+    for i, (kernel, bias) in enumerate(zip(kernels, biases)):
+        values |= {f"cross_{i}/kernel": kernel[:, None], f"cross_{i}/bias": bias}
     return predict(model, values, ids, tables, dense, numbers)
 
 

@@ -176,6 +176,19 @@ def wide_and_deep(ids, tables, numbers, scalars, number_weights, **dense):
     return sigmoid(wide + tower(x, **dense) @ dense["output"] + dense["bias"])
 
 
+def dcn(ids, tables, numbers, kernels, biases, **dense):
+    x = np.concatenate([looked_up(ids, tables).reshape(len(ids), -1), numbers], 1)
+    top = np.concatenate([cross_vector(x, kernels, biases), tower(x, **dense)], 1)
+    return sigmoid(top @ dense["output"] + dense["bias"])
+
+
+def xdeepfm(ids, tables, scalars, map_0, map_1, **dense):
+    fields = looked_up(ids, tables)
+    deep = tower(fields.reshape(len(ids), -1), **dense)
+    top = np.concatenate([deep, cin(fields, map_0, map_1)], 1) @ dense["output"]
+    return sigmoid(looked_up(ids, scalars).sum(1)[:, None] + top + dense["bias"])
+
+
 def dcn_v2(ids, tables, numbers, kernels, biases, **dense):
     x = np.concatenate([looked_up(ids, tables).reshape(len(ids), -1), numbers], 1)
     top = np.concatenate([cross_matrix(x, kernels, biases), tower(x, **dense)], 1)

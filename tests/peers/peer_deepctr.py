@@ -15,7 +15,7 @@ from deepctr.layers.core import DNN, PredictionLayer
 from deepctr.layers.interaction import CIN, FM, CrossNet, CrossNetMix, InteractingLayer
 from deepctr.layers.sequence import AttentionSequencePoolingLayer
 from deepctr.layers.utils import Linear
-from deepctr.models import DCN, WDL, DeepFM
+from deepctr.models import DCN, WDL, DeepFM, xDeepFM
 from tensorflow.python.util import nest
 
 nest.is_sequence = nest.is_nested  # its old name, which the cell of DIEN asks for
@@ -83,10 +83,15 @@ def compress(fields, maps, split_half):
     sizes = [kernel.shape[-1] for kernel in maps]
     layer = CIN(sizes, activation="linear", split_half=split_half)
     layer.build((None, *fields.shape[1:]))
-    for weight, kernel in zip(layer.filters, maps):
-        # Rows: field, then previous map.
-        weight.assign(kernel.transpose(1, 0, 2).reshape(weight.shape))
+    assign_maps(layer, maps)
     return layer(tf.constant(fields))
+
+
+def assign_maps(layer, maps):
+    """The rows of a filter are the field's, within them the previous map's."""
+    flat = [kernel.transpose(1, 0, 2) for kernel in maps]
+    flat = [kernel.reshape(1, -1, kernel.shape[-1]) for kernel in flat]
+    assign(layer.filters, flat)
 
 
 def field_attention(fields, query, key, value, residual):
@@ -205,7 +210,8 @@ def predict(model, ids, tables, numbers=None, scalars=None, output=None, **dense
     dnn = find(model, DNN)
     assign(dnn.kernels, [dense["kernel_0"], dense["kernel_1"]])
     assign(dnn.bias, [dense["bias_0"], dense["bias_1"]])
-    find(model, tf.keras.layers.Dense).set_weights([output])
+    if output is not None:
+        find(model, tf.keras.layers.Dense).set_weights([output])
     find(model, PredictionLayer).set_weights([dense["bias"]])
     inputs = {f"c{i}": ids[:, i] for i in range(len(tables))}
     if numbers is not None:
@@ -230,12 +236,33 @@ def wide_and_deep(number_weights, **arrays):
     return predict(model, **arrays)
 
 
+def xdeepfm(map_0, map_1, output, **arrays):
+    """`(B, 1)`."""
+    columns = columns_of(arrays["tables"])
+    sizes = [map_0.shape[-1], map_1.shape[-1]]
+    model = xDeepFM(columns, columns, UNITS, sizes, False, "linear")
+    assign_maps(find(model, CIN), [map_0, map_1])
+    dense = [x for x in model.layers if isinstance(x, tf.keras.layers.Dense)]
+    assign([x.kernel for x in dense], np.split(output, [UNITS[-1]]))
+    return predict(model, **arrays)
+
+
+def dcn(kernels, biases, **arrays):
+    """`(B, 1)`, without its linear term of the numbers."""
+    return deep_and_cross("vector", kernels[:, :, None], biases, **arrays)
+
+
 def dcn_v2(kernels, biases, **arrays):
     """`(B, 1)`, without its linear term of the numbers."""
+    return deep_and_cross("matrix", kernels.transpose(0, 2, 1), biases, **arrays)
+
+
+def deep_and_cross(parameterization, kernels, biases, **arrays):
+    """`(B, 1)`."""
     columns = columns_of(arrays["tables"], arrays["numbers"])
-    model = DCN(columns[3:], columns, len(kernels), "matrix", UNITS)
+    model = DCN(columns[3:], columns, len(kernels), parameterization, UNITS)
     cross = find(model, CrossNet)
-    assign(cross.kernels, kernels.transpose(0, 2, 1))
+    assign(cross.kernels, kernels)
     assign(cross.bias, biases[:, :, None])
     linear = find(model, Linear)
     linear.set_weights([np.zeros_like(weight) for weight in linear.get_weights()])
@@ -269,6 +296,8 @@ if __name__ == "__main__":
             augru_without_attention,
             deepfm,
             wide_and_deep,
+            dcn,
             dcn_v2,
+            xdeepfm,
         ]
     )

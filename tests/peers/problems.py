@@ -116,6 +116,20 @@ def problems():
             "number_weights": normal(2, 1),
             **tower(14, 5),
         },
+        "dcn": {
+            **rows,
+            **numbers,
+            "kernels": normal(2, 14),
+            "biases": normal(2, 14),
+            **tower(14, 19),
+        },
+        "xdeepfm": {
+            **rows,
+            "scalars": normal(3, 10),
+            "map_0": normal(3, 3, 4),
+            "map_1": normal(4, 3, 3),
+            **tower(12, 5 + 7),
+        },
         "dcn_v2": {
             **rows,
             **numbers,

@@ -29,7 +29,9 @@ FOLLOWS_THE_PAPER = {
         "dice_of_a_batch",
         "deepfm",
         "wide_and_deep",
+        "dcn",
         "dcn_v2",
+        "xdeepfm",
     ),
     "fuxictr": (
         "fm",
@@ -153,7 +155,7 @@ def test_a_batch_of_one_example(answers_of):
     """torch-rechub squeezes the batch away."""
     name = "cross_mixture_of_one_example"
     assert answers_of("torch_rechub")[name].shape == (7,)
-    assert by_the_paper(name).shape == (1, 7)
+    assert by_us(name).shape == by_the_paper(name).shape == (1, 7)
     assert_equal(answers_of("torch_rechub")[name], by_the_paper(name)[0])
 
 
@@ -164,6 +166,11 @@ def test_cin_with_relu_and_one_output(split_half, answers_of):
     expected = paper.cin_of_relu(split_half=split_half, **wide(name))
     assert_equal(answers_of("torch_rechub")[name], expected)
     assert_differ(expected, by_the_paper(name).sum(1, keepdims=True))
+    if not split_half:
+        fields, *maps = problems()[name].values()
+        maps = {f"map_{i}": kernel for i, kernel in enumerate(maps)}
+        ours_too = np.sum(ours.compress(fields, maps, activation="relu"), 1)
+        assert_equal(answers_of("torch_rechub")[name][:, 0], ours_too)
 
 
 def test_scaled_scores_of_fields(answers_of):
