@@ -40,6 +40,7 @@ SMALL_ARGUMENTS = {
     "projection_dim": 3,
     "num_experts": 2,
     "structure": "stacked",
+    "interaction": "cat",
     "cin_layer_sizes": (4, 3),
     "split_half": True,
     "bottom_units": (6,),

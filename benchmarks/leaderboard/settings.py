@@ -6,7 +6,8 @@ best of five runs, and the averages where it gives them. FuxiCTR's own code was 
 on these very files, one seed a model.
 
 MovieLens 1M: the models of the AutoInt paper with embeddings of 16 and its published
-values, which had one field more than this data.
+values, which had one field more than this data. Towers and regularizers are ours,
+chosen on the validation part.
 """
 
 import dataclasses
@@ -21,11 +22,13 @@ class Setting:
         arguments: of the builder.
         l2: λ of the tables' regularizer.
         stddev: deviation of the normal distribution that the embeddings start from.
+        builder: name of the builder, where it is not that of the row.
     """
 
     arguments: dict[str, Any]
     l2: float = 0.0
     stddev: float = 1e-4
+    builder: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Published:
 
 
 _TOWER = {"hidden_units": (400, 400, 400), "batch_norm": True}
+_TOP = {"top_units": (400, 400, 400), "batch_norm": True, "dropout": 0.4}
 _MASKS = {"num_blocks": 3, "block_units": 50, "reduction_ratio": 2}
 
 FRAPPE = {
@@ -48,9 +52,9 @@ FRAPPE = {
     "dcn": Setting({**_TOWER, "dropout": 0.2, "num_cross_layers": 3}, 0.05),
     "dcn_v2": Setting({**_TOWER, "dropout": 0.4, "num_cross_layers": 4}, 0.05),
     "xdeepfm": Setting({**_TOWER, "dropout": 0.2, "cin_layer_sizes": (64,)}, 0.1),
-    "dlrm": Setting(
-        {"top_units": (400, 400, 400), "batch_norm": True, "dropout": 0.4}, 0.1
-    ),
+    # The published setting of DLRM puts the vectors side by side.
+    "dlrm": Setting({**_TOP, "interaction": "cat"}, 0.1),
+    "dlrm_dot": Setting(_TOP, 0.1, builder="dlrm"),
     "autoint": Setting(
         {
             "num_attention_layers": 6,
@@ -84,18 +88,20 @@ FRAPPE = {
 _PLAIN = {"hidden_units": (400, 400), "dropout": 0.2}
 MOVIELENS = {
     "logistic_regression": Setting({}),
-    "fm": Setting({}),
-    "wide_and_deep": Setting(_PLAIN),
-    "deepfm": Setting(_PLAIN),
-    "dcn": Setting({**_PLAIN, "num_cross_layers": 3}),
-    "xdeepfm": Setting({**_PLAIN, "cin_layer_sizes": (128, 128)}),
+    "fm": Setting({}, 1e-5, 1e-2),
+    "wide_and_deep": Setting(_PLAIN, 1e-2, 1e-2),
+    "deepfm": Setting(_PLAIN, 1e-2, 1e-2),
+    "dcn": Setting({**_PLAIN, "num_cross_layers": 3}, 1e-3, 1e-2),
+    "xdeepfm": Setting({**_PLAIN, "cin_layer_sizes": (128, 128)}, 1e-3, 1e-2),
     "autoint": Setting(
         {
             "num_attention_layers": 3,
             "num_heads": 2,
             "projection_dim": 16,
             "hidden_units": (),
-        }
+        },
+        1e-3,
+        1e-2,
     ),
 }
 
@@ -115,6 +121,7 @@ PUBLISHED = {
         "dcn_v2": Published((0.9845, 0.1491), (0.98382, None), (0.98411, 0.1538)),
         "xdeepfm": Published((0.9845, 0.1466), (0.98414, 0.1461), (0.98457, 0.1454)),
         "dlrm": Published((0.9840, 0.1444)),
+        "dlrm_dot": Published(),
         "autoint": Published((0.9831, 0.1637)),
         "masknet": Published((0.9843, 0.1727), (0.98366, 0.1694)),
         "finalmlp": Published((0.9861, 0.1484)),

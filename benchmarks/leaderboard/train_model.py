@@ -66,7 +66,7 @@ def train_model(
     keras.utils.set_random_seed(seed)
     arguments = dict(setting.arguments)
     regularizer = keras.regularizers.L2(setting.l2 / 2) if setting.l2 else None
-    if name == "logistic_regression":
+    if (setting.builder or name) == "logistic_regression":
         arguments["kernel_regularizer"] = regularizer
     else:
         arguments["embedding_dim"] = embedding_dim
@@ -77,7 +77,8 @@ def train_model(
         )
     if arguments.get("dropout"):
         arguments["seed"] = seed
-    model = getattr(keras_recs.models, name)(data.schema, **arguments)
+    builder = getattr(keras_recs.models, setting.builder or name)
+    model = builder(data.schema, **arguments)
     model.compile(
         keras.optimizers.Adam(LEARNING_RATE, epsilon=1e-8, global_clipnorm=10.0),
         loss="binary_crossentropy",

@@ -11,12 +11,15 @@ from keras_recs.models.build_inputs import (
 )
 from keras_recs.models.table_rows import table_rows
 
+INTERACTIONS = ("dot", "cat")
+
 
 def dlrm(
     schema,
     embedding_dim=16,
     bottom_units=(512, 256),
     top_units=(512, 256),
+    interaction="dot",
     dropout=0.0,
     batch_norm=False,
     embeddings_regularizer=None,
@@ -33,6 +36,9 @@ def dlrm(
             `embedding_dim` follows. Defaults to `(512, 256)`.
         top_units: ints. Widths of the MLP over the interactions. Defaults to
             `(512, 256)`.
+        interaction: `"dot"`, products of all pairs as in the paper, or `"cat"`, the
+            vectors side by side, which the authors' code offers too. Defaults to
+            `"dot"`.
         dropout: float. Rate in the MLP over the interactions. Defaults to `0.0`.
         batch_norm: bool. Normalize in both MLPs. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
@@ -46,10 +52,15 @@ def dlrm(
 
     Raises:
         ValueError: for a schema that is not fitted, has no label, no categorical
-            feature, or a single field in all.
+            feature, or a single field in all to multiply; for another interaction.
 
     Reference: [Naumov et al., 2019](https://arxiv.org/abs/1906.00091)
     """
+    if interaction not in INTERACTIONS:
+        raise ValueError(
+            f"`interaction` must be one of {INTERACTIONS}. Received: "
+            f"interaction={interaction!r}"
+        )
     # === Inputs ===
     inputs = build_inputs(schema)
     rows = table_rows(schema, inputs)
@@ -61,7 +72,7 @@ def dlrm(
         embeddings_regularizer=embeddings_regularizer,
         name="embedding",
     )(rows)  # (B, F, D)
-    if numbers is None and fields.shape[1] < 2:
+    if interaction == "dot" and numbers is None and fields.shape[1] < 2:
         raise ValueError(
             "DLRM interacts fields with each other and needs two; the schema has only "
             f"{list(schema.feature_names)}."
@@ -75,11 +86,13 @@ def dlrm(
         row = keras.layers.Reshape((1, embedding_dim), name="dense_field")(dense)
         fields = keras.layers.Concatenate(axis=1, name="fields")([row, fields])
     # === Interact ===
-    pairs = DotInteraction(name="dot")(fields)  # (B, n(n − 1)/2)
+    if interaction == "dot":
+        x = DotInteraction(name="dot")(fields)  # (B, n(n − 1)/2)
+        if dense is not None:
+            x = keras.layers.Concatenate(name="interactions")([dense, x])
+    else:
+        x = keras.layers.Flatten(name="features")(fields)  # (B, n·D)
     # === Tower ===
-    x = pairs
-    if dense is not None:
-        x = keras.layers.Concatenate(name="interactions")([dense, pairs])
     top = MLP(top_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="top")(
         x
     )  # (B, H)

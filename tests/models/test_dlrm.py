@@ -30,3 +30,11 @@ def test_one_field_beside_numbers_is_enough():
 def test_a_single_field_is_refused():
     with pytest.raises(ValueError, match=r"DLRM interacts fields .* only \['item'\]"):
         dlrm(Schema(features=[ITEM], labels=LABELS))
+
+
+def test_vectors_side_by_side(click_schema):
+    model = dlrm(click_schema, 4, (3,), (3,), interaction="cat")
+    n = 1 + len(click_schema.id_features)
+    assert model.get_layer("features").output.shape == (None, 4 * n)
+    with pytest.raises(ValueError, match="`interaction` must be one of"):
+        dlrm(click_schema, interaction="sum")
