@@ -36,25 +36,9 @@ def runs_to_make(names: list[str]) -> list[tuple[str, int]]:
     return runs[number::of]
 
 
-def device_name() -> str:
-    """What the backend computes on."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        import jax
-
-        device = jax.devices()[0]
-        if device.platform != "cpu":
-            return device.device_kind
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return f"{os.cpu_count()} cores {line.partition(':')[2].strip()}"
-    return f"{os.cpu_count()} cores"
-
-
 def main(_) -> None:
     """Makes the runs that are missing, then the report."""
+    from benchmarks.leaderboard.device_name import device_name
     from benchmarks.leaderboard.report import write_report
     from benchmarks.leaderboard.settings import BATCH_SIZE, EMBEDDING_DIM, SETTINGS
 

@@ -1,0 +1,252 @@
+r"""Attention over a history against its mean: DIN and DIEN beside a pooled model.
+
+  python -m benchmarks.histories --data_dir=… [--data_sets=beauty,ml-1m --seeds=3]
+  KERAS_BACKEND=jax python -m benchmarks.histories --data_dir=… --shard=0/3
+
+`beauty` (S3-Rec's): who buys what next. Training examples are all purchases but the
+last two of a user, each after the up to 20 before it, and one item drawn uniformly
+beside each; the test is the last purchase among the 99 negatives that come with the
+data. `ml-1m`: a rating above 3, after the up to 50 movies that the user rated so before;
+the last tenth of each user's ratings is the test and the tenth before it the validation
+part.
+
+All models have the same embeddings and tower (400, 200); `pooled` is DLRM's `"cat"`
+form, which reads the candidate beside the mean of the history. Each run is a line in
+benchmarks/results/histories.jsonl, and runs that are there are not made again. It needs
+no TensorFlow.
+"""
+
+import collections
+import datetime
+import gzip
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", os.environ.get("KERAS_RECS_DATA"), "Folder of the data sets."
+)
+DATA_SETS = flags.DEFINE_list("data_sets", ["beauty", "ml-1m"], "Which data.")
+MODELS = flags.DEFINE_list("models", ["pooled", "din", "dien"], "Which models.")
+SEEDS = flags.DEFINE_integer("seeds", 3, "Runs a model.", 1)
+SHARD = flags.DEFINE_string("shard", "0/1", "Which part of the runs: number/of.")
+OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the lines.")
+SIZES = {"beauty": 20, "ml-1m": 50}
+EMBEDDING_DIM, BATCH_SIZE, MAX_EPOCHS = 32, 1024, 20
+TOWER = {"dropout": 0.3, "batch_norm": True}
+
+
+def last_rows(items: list[int], length: int) -> np.ndarray:
+    """The last items of a history as rows, padded on the right."""
+    rows = np.zeros(length, "int32")
+    last = items[-length:]
+    rows[: len(last)] = np.array(last, "int32") + 2
+    return rows
+
+
+class Examples:
+    """Rows of examples while they are collected."""
+
+    def __init__(self, length: int):
+        self.length = length
+        self.rows: dict[str, list] = collections.defaultdict(list)
+
+    def add(self, user: int, history: list[int], item: int, label: int) -> None:
+        """Adds one example."""
+        self.rows["user"].append(user)
+        self.rows["history"].append(last_rows(history, self.length))
+        self.rows["item"].append(item + 2)
+        self.rows["label"].append(label)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Columns, in one order."""
+        return {
+            "user": np.array(self.rows["user"]),
+            "item": np.array(self.rows["item"], "int32"),
+            "history": np.stack(self.rows["history"]),
+            "label": np.array(self.rows["label"], "float32")[:, None],
+        }
+
+
+def read_beauty(folder: Path) -> tuple[int, dict[str, dict[str, np.ndarray]]]:
+    """Number of items, and the columns of each part."""
+    users = {}
+    with gzip.open(folder / "s3rec-beauty" / "sequences.txt.gz", "rt") as file:
+        for line in file:
+            user, *items = (int(word) for word in line.split())
+            users[user] = [item - 1 for item in items]
+    num_items = max(max(items) for items in users.values()) + 1
+    parts = {name: Examples(SIZES["beauty"]) for name in ("train", "valid", "test")}
+    rng = np.random.default_rng(0)
+
+    def negative(seen):
+        while True:
+            item = int(rng.integers(num_items))
+            if item not in seen:
+                return item
+
+    for user, items in users.items():
+        seen = set(items)
+        for place in range(1, len(items) - 1):
+            part = "valid" if place == len(items) - 2 else "train"
+            parts[part].add(user, items[:place], items[place], 1)
+            parts[part].add(user, items[:place], negative(seen), 0)
+    path = folder / "s3rec-beauty" / "test_negatives.txt.gz"
+    with gzip.open(path, "rt") as file:
+        for line in file:
+            user, *negatives = (int(word) for word in line.split())
+            items = users[user]
+            parts["test"].add(user, items[:-1], items[-1], 1)
+            for item in negatives:
+                parts["test"].add(user, items[:-1], item - 1, 0)
+    return num_items, {name: part.arrays() for name, part in parts.items()}
+
+
+def read_movielens(folder: Path) -> tuple[int, dict[str, dict[str, np.ndarray]]]:
+    """Number of movies, and the columns of each part."""
+    ratings = collections.defaultdict(list)
+    path = folder / "ml-1m" / "ratings_ordered.csv.gz"
+    with gzip.open(path, "rt") as file:
+        next(file)
+        for line in file:
+            user, movie, rating, position = (int(word) for word in line.split(","))
+            if position:
+                ratings[user].append((position, movie - 1, rating))
+    num_items = max(movie for rows in ratings.values() for _, movie, _ in rows) + 1
+    parts = {name: Examples(SIZES["ml-1m"]) for name in ("train", "valid", "test")}
+    for user, rows in ratings.items():
+        liked: list[int] = []
+        for place, (_, movie, rating) in enumerate(sorted(rows)):
+            share = place / len(rows)
+            part = "train" if share < 0.8 else "valid" if share < 0.9 else "test"
+            if liked:
+                parts[part].add(user, liked, movie, int(rating > 3))
+            if rating > 3:
+                liked.append(movie)
+    return num_items, {name: part.arrays() for name, part in parts.items()}
+
+
+def make_model(name: str, num_items: int, length: int, seed: int):
+    """A model over a candidate and a history of the same items."""
+    import keras_recs
+
+    schema = keras_recs.Schema(
+        features=[
+            keras_recs.CategoricalFeature("item", vocabulary_size=num_items),
+            keras_recs.SequenceFeature("history", table="item", max_length=length),
+        ],
+        labels=[keras_recs.Label("label")],
+    )
+    if name == "pooled":
+        return keras_recs.models.dlrm(
+            schema, EMBEDDING_DIM, top_units=(400, 200), interaction="cat", **TOWER
+        )
+    builder = getattr(keras_recs.models, name)
+    return builder(schema, EMBEDDING_DIM, hidden_units=(400, 200), seed=seed, **TOWER)
+
+
+def run(name: str, seed: int, num_items: int, parts: Any) -> dict[str, Any]:
+    """Trains a model up to the epoch that is best on the validation part."""
+    import keras
+
+    import keras_recs
+    from benchmarks.leaderboard.data_sets import DataSet
+    from benchmarks.leaderboard.train_model import BestEpoch
+
+    keras.utils.set_random_seed(seed)
+    length = parts["train"]["history"].shape[1]
+    model = make_model(name, num_items, length, seed)
+    data: Any = DataSet(
+        None,
+        {k: {n: v[n] for n in ("item", "history")} for k, v in parts.items()},
+        {k: v["label"] for k, v in parts.items()},
+    )
+    model.compile(keras.optimizers.Adam(1e-3), loss="binary_crossentropy")
+    watcher = BestEpoch(data)
+    start = time.perf_counter()
+    model.fit(
+        data.inputs["train"],
+        data.labels["train"],
+        batch_size=BATCH_SIZE,
+        epochs=MAX_EPOCHS,
+        callbacks=[watcher],
+        verbose=0,
+    )
+    seconds = time.perf_counter() - start
+    model.set_weights(watcher.weights)
+    scores = model.predict(data.inputs["test"], batch_size=8192, verbose=0)
+    y, p = data.labels["test"][:, 0], np.asarray(scores["label"])[:, 0]
+    return {
+        "auc": round(keras_recs.metrics.auc(y, p), 6),
+        "gauc": round(keras_recs.metrics.gauc(y, p, parts["test"]["user"]), 6),
+        "logloss": round(keras_recs.metrics.log_loss(y, p), 6),
+        "valid_auc": watcher.history,
+        "epochs": len(watcher.history),
+        "seconds": round(seconds, 1),
+        "parameters": model.count_params(),
+    }
+
+
+def read_lines(folder: Path) -> list[dict]:
+    """All finished runs, those of other processes too."""
+    texts = [p.read_text(encoding="utf-8") for p in sorted(folder.glob("histories.*"))]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def main(_) -> None:
+    """Makes the runs that are missing and prints a table."""
+    from benchmarks.leaderboard.device_name import device_name
+
+    if not DATA_DIR.value:
+        raise app.UsageError("--data_dir (or KERAS_RECS_DATA) is needed.")
+    folder = Path(OUTPUT.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    number, of = (int(part) for part in SHARD.value.split("/"))
+    path = folder / f"histories.{number if of > 1 else 'jsonl'}"
+    made = {(line["data"], line["model"], line["seed"]) for line in read_lines(folder)}
+    readers = {"beauty": read_beauty, "ml-1m": read_movielens}
+    for data_set in DATA_SETS.value:
+        runs = [(n, s) for s in range(SEEDS.value) for n in MODELS.value]
+        runs = [r for r in runs[number::of] if (data_set, *r) not in made]
+        if not runs:
+            continue
+        num_items, parts = readers[data_set](Path(DATA_DIR.value))
+        for name, seed in runs:
+            import keras
+
+            line = {
+                "data": data_set,
+                "model": name,
+                "seed": seed,
+                **run(name, seed, num_items, parts),
+                "device": device_name(),
+                "backend": keras.backend.backend(),
+                "date": datetime.date.today().isoformat(),
+            }
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            print(json.dumps(line), flush=True)
+            keras.backend.clear_session()
+    lines = read_lines(folder)
+    print("| data | model | runs | GAUC | AUC | epochs | seconds |")
+    print("|---|---|--:|--:|--:|--:|--:|")
+    for key in dict.fromkeys((line["data"], line["model"]) for line in lines):
+        mine = [line for line in lines if (line["data"], line["model"]) == key]
+        cells = [len(mine)]
+        for metric in ("gauc", "auc"):
+            values = [line[metric] for line in mine]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            cells.append(f"{statistics.mean(values):.4f} ± {spread:.4f}")
+        for metric in ("epochs", "seconds"):
+            cells.append(f"{statistics.mean(line[metric] for line in mine):.0f}")
+        print("| " + " | ".join(str(cell) for cell in (*key, *cells)) + " |")
+
+
+if __name__ == "__main__":
+    app.run(main)
