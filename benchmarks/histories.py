@@ -6,9 +6,9 @@ r"""Attention over a history against its mean: DIN and DIEN beside a pooled mode
 `beauty` (S3-Rec's): who buys what next. Training examples are all purchases but the
 last two of a user, each after the up to 20 before it, and one item drawn uniformly
 beside each; the test is the last purchase among the 99 negatives that come with the
-data. `ml-1m`: a rating above 3, after the up to 50 movies that the user rated so before;
-the last tenth of each user's ratings is the test and the tenth before it the validation
-part.
+data. `ml-1m`: a rating above 3, after the up to 50 movies that the user rated so
+before; the last tenth of each user's ratings is the test and the tenth before it the
+validation part.
 
 All models have the same embeddings and tower (400, 200); `pooled` is DLRM's `"cat"`
 form, which reads the candidate beside the mean of the history. Each run is a line in
