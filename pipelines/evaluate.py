@@ -4,8 +4,12 @@ Examples:
   python -m pipelines.evaluate --workdir=runs/deepfm --data='prepared/test-*'
   python -m pipelines.evaluate --workdir=runs/deepfm --data='prepared/valid-*' \
       --name=valid
+  python -m pipelines.evaluate --workdir=runs/deepfm --data='prepared/test-*' \
+      --importance --importance_repeats=5
 
-It writes <workdir>/metrics.json (one entry a data set) and <workdir>/plots/*.png.
+It writes <workdir>/metrics.json (one entry a data set) and <workdir>/plots/*.png; with
+--importance also <workdir>/importance.json: how much worse each label gets when the
+values of a feature are shuffled among the examples.
 """
 
 import json
@@ -14,12 +18,20 @@ from pathlib import Path
 
 from absl import flags
 
+from pipelines.importance import importance_table, measure_importance
 from pipelines.run_program import run_program
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")
 NAME = flags.DEFINE_string("name", "test", "What metrics.json calls the data set.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 8192, "Examples a step.", 1)
+IMPORTANCE = flags.DEFINE_bool(
+    "importance", False, "Measure each feature's importance."
+)
+REPEATS = flags.DEFINE_integer("importance_repeats", 3, "Shuffles of a feature.", 1)
+EXAMPLES = flags.DEFINE_integer(
+    "importance_examples", 100_000, "Examples to shuffle; they are held in memory.", 1
+)
 flags.mark_flags_as_required(["workdir", "data"])
 
 
@@ -82,6 +94,17 @@ def main(_) -> None:
         print(f"{label}:")
         for metric, value in values.items():
             print(f"  {metric:<28}{value:.6g}")
+    if IMPORTANCE.value:
+        found = measure_importance(
+            workdir,
+            DATA.value,
+            NAME.value,
+            BATCH_SIZE.value,
+            REPEATS.value,
+            EXAMPLES.value,
+        )
+        print(importance_table(found))
+        print(f"importance: {workdir / 'importance.json'}")
     print(f"metrics: {workdir / 'metrics.json'}")
     for plot in sorted((workdir / "plots").glob("*.png")):
         print(f"plot:    {plot}")

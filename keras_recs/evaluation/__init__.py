@@ -1,6 +1,8 @@
-"""Measuring a model, and pictures of it."""
+"""Measuring a model, what it rests on, and pictures of both."""
 
 from keras_recs.evaluation.evaluate import evaluate
+from keras_recs.evaluation.explain.permutation_importance import permutation_importance
+from keras_recs.evaluation.explain.plot_importance import plot_importance
 from keras_recs.evaluation.plot_reliability import plot_reliability
 from keras_recs.evaluation.plot_roc import plot_roc
 from keras_recs.evaluation.plot_training_curves import plot_training_curves
@@ -9,6 +11,8 @@ from keras_recs.evaluation.predictions import Predictions
 __all__ = [
     "Predictions",
     "evaluate",
+    "permutation_importance",
+    "plot_importance",
     "plot_reliability",
     "plot_roc",
     "plot_training_curves",

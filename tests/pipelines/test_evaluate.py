@@ -53,3 +53,38 @@ def test_plots(evaluated):
     for name in names:
         assert (workdir / "plots" / name).read_bytes()[:4] == b"\x89PNG"
         assert name in output
+
+
+def test_importance(run, prepared):
+    """In a file of its own, one entry a data set, with a table and plots."""
+    workdir, _ = run
+    earlier = {"valid": {"click": {"importance": {}}}}
+    (workdir / "importance.json").write_text(json.dumps(earlier))
+    done = run_python(
+        "-m",
+        "pipelines.evaluate",
+        f"--workdir={workdir}",
+        f"--data={prepared}/test-*",
+        "--importance",
+        "--importance_repeats=2",
+        "--importance_examples=30",
+    )
+    stored = json.loads((workdir / "importance.json").read_text())
+    assert list(stored) == ["valid", "test"], "a data set is added to those before"
+    schema = Schema.load(workdir)
+    for label in ("click", "rating"):
+        result = stored["test"][label]
+        assert result["examples"] == 30
+        assert result["repeats"] == 2
+        assert list(result["importance"]) == list(schema.feature_names)
+        assert f"importance for {label}" in done.stdout
+        plot = workdir / "plots" / f"test_{label}_importance.png"
+        assert plot.read_bytes()[:4] == b"\x89PNG"
+        assert plot.name in done.stdout
+    auc = {
+        n: v["auc"]["mean"] for n, v in stored["test"]["click"]["importance"].items()
+    }
+    rows = re.findall(r"^  (\w+) +([+-]\S+) ±", done.stdout, re.M)[: len(auc)]
+    assert [name for name, _ in rows] == sorted(auc, key=lambda name: -auc[name])
+    assert float(rows[0][1]) == pytest.approx(max(auc.values()), abs=1e-5)
+    assert "100%" in done.stderr, "progress"
