@@ -45,6 +45,17 @@ SMALL_ARGUMENTS = {
     "split_half": True,
     "bottom_units": (6,),
     "top_units": (6,),
+    "num_attention_layers": 2,
+    "num_heads": 4,
+    "use_residual": False,
+    "scaled": True,
+    "num_blocks": 2,
+    "block_units": 6,
+    "reduction_ratio": 1.5,
+    "layer_norm": False,
+    "second_hidden_units": (6, 4),
+    "gate_units": (5,),
+    "gate_features": (("user", "history"), ("item",)),
     "dropout": 0.25,
     "batch_norm": True,
     "embeddings_regularizer": "l2",
@@ -52,6 +63,8 @@ SMALL_ARGUMENTS = {
     "kernel_regularizer": "l2",
     "seed": 5,
 }
+# Where the word means something else in one builder.
+OTHER_ARGUMENTS = {("masknet", "structure"): "serial"}
 # What an argument does nothing without.
 NEEDS = {"seed": {"dropout": 0.1}, "num_experts": {"projection_dim": 3}}
 SIZES = (
@@ -60,6 +73,9 @@ SIZES = (
     "bottom_units",
     "top_units",
     "cin_layer_sizes",
+    "block_units",
+    "second_hidden_units",
+    "gate_units",
 )
 
 
@@ -228,6 +244,17 @@ def layer_cases(folder):
         }
 
     return {
+        "BilinearFusion": LayerCase(
+            {
+                "units": 3,
+                "num_heads": 2,
+                "kernel_initializer": "glorot_normal",
+                "kernel_regularizer": "l2",
+            },
+            lambda batch: {
+                "inputs": [_floats(6)(batch)["inputs"], _floats(4)(batch)["inputs"]]
+            },
+        ),
         "Bucketize": LayerCase({"boundaries": (-0.5, 0.5), "default": 1.5}, _floats()),
         "CIN": LayerCase(
             {
@@ -281,6 +308,27 @@ def layer_cases(folder):
             },
             lambda batch: {"inputs": _lookups(batch)},
         ),
+        "FeatureGate": LayerCase(
+            {
+                "hidden_units": (5, 4),
+                "condition_dim": 3,
+                "activation": "tanh",
+                "kernel_regularizer": "l2",
+            },
+            _floats(6),
+        ),
+        "FieldAttention": LayerCase(
+            {
+                "num_heads": 3,
+                "projection_dim": 2,
+                "use_residual": False,
+                "scaled": True,
+                "activation": "tanh",
+                "dropout": 0.25,
+                "seed": 3,
+            },
+            _floats(4, 5),
+        ),
         "HashKey": LayerCase({}, lambda batch: {"inputs": _strings(batch)}),
         "HashLookup": LayerCase(
             {"hash_bins": 7, "num_oov": 2}, lambda batch: {"inputs": _strings(batch)}
@@ -306,6 +354,21 @@ def layer_cases(folder):
             lambda batch: {
                 "inputs": _lookups(batch),
                 "numbers": _floats(3)(batch)["inputs"],
+            },
+        ),
+        "MaskBlock": LayerCase(
+            {
+                "units": 5,
+                "reduction_ratio": 1.5,
+                "layer_norm": False,
+                "activation": "tanh",
+                "dropout": 0.25,
+                "kernel_regularizer": "l2",
+                "seed": 3,
+            },
+            lambda batch: {
+                "inputs": _floats(3, 4)(batch)["inputs"],
+                "hidden": _floats(6)(batch)["inputs"],
             },
         ),
         "MLP": LayerCase(

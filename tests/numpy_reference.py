@@ -195,6 +195,57 @@ def cin(fields, kernels, split_half=False, activation=lambda x: x):
     return np.array(outputs)
 
 
+def softmax(scores):
+    exponentials = [math.exp(score - max(scores)) for score in scores]
+    return [value / sum(exponentials) for value in exponentials]
+
+
+def layer_norm(x, epsilon=1e-5):
+    """(x − mean) / √(variance + ε) of one vector, without gain and offset."""
+    mean = sum(x) / len(x)
+    variance = sum((value - mean) ** 2 for value in x) / len(x)
+    return np.array([(value - mean) / math.sqrt(variance + epsilon) for value in x])
+
+
+def field_attention(fields, query, key, value, residual=None, scaled=False):
+    """Heads side by side before the activation, and the weights `(heads, F, F)`.
+
+    `query`, `key` and `value` are (heads, D, P) and `residual` (D, heads·P).
+    """
+    heads, weights = [], []
+    for q, k, v in zip(query, key, value, strict=True):
+        rows, read = [], []
+        for field in fields:
+            scores = [(field @ q) @ (other @ k) for other in fields]
+            if scaled:
+                scores = [score / math.sqrt(q.shape[1]) for score in scores]
+            read.append(softmax(scores))
+            rows.append(sum(a * (other @ v) for a, other in zip(read[-1], fields)))
+        heads.append(rows)
+        weights.append(read)
+    outputs = np.concatenate(heads, axis=-1)
+    if residual is not None:
+        outputs = outputs + fields @ residual
+    return outputs, np.array(weights)
+
+
+def mask(embedded, inner, outer):
+    """W₂ ReLU(W₁ e + b₁) + b₂; each a pair of kernel and bias."""
+    return relu(embedded @ inner[0] + inner[1]) @ outer[0] + outer[1]
+
+
+def bilinear_fusion(first, second, kernels, products, bias):
+    """b + w₁·o₁ + w₂·o₂ + Σ_h o₁ₕᵀ W_h o₂ₕ; `products` is (heads, H1/A, H2/A, K)."""
+    total = bias + first @ kernels[0] + second @ kernels[1]
+    heads, width, other, _ = products.shape
+    for h in range(heads):
+        for i in range(width):
+            for j in range(other):
+                pair = first[h * width + i] * second[h * other + j]
+                total = total + pair * products[h, i, j]
+    return total
+
+
 def pool(vectors, combiner, weights=None):
     """The vectors that are there, `(n, D)` with n ≥ 0, as one."""
     if len(vectors) == 0:
@@ -425,6 +476,110 @@ def youtube_ranking(model, schema, example):
     fields = Stacked(model.get_layer("embedding")).fields(example)
     x = np.concatenate([fields.reshape(-1), numbers, numbers * numbers, roots])
     return _answers(schema, _head(model, mlp(x, _mlp(model.get_layer("deep")))))
+
+
+def _all_fields(model, schema, example):
+    """The embeddings, and x·v of the numbers behind them."""
+    numbers = _numbers(schema, example)
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    if len(numbers):
+        vectors = np.asarray(model.get_layer("number_embedding").embeddings)
+        fields = np.concatenate([fields, numbers[:, None] * vectors])
+    return fields
+
+
+def field_attention_layer(layer, fields):
+    """A `FieldAttention` of ReLU on one example: its outputs and weights."""
+    heads, residual = [], None
+    for dense in (layer.query, layer.key, layer.value):
+        kernel = np.asarray(dense.kernel, "float64")
+        heads.append(np.split(kernel, layer.num_heads, axis=1))
+    if layer.residual is not None:
+        residual = np.asarray(layer.residual.kernel, "float64")
+    elif layer.use_residual:
+        residual = np.eye(fields.shape[1])
+    outputs, weights = field_attention(fields, *heads, residual, layer.scaled)
+    return relu(outputs), weights
+
+
+def autoint(model, schema, example):
+    fields = attended = _all_fields(model, schema, example)
+    names, number = [layer.name for layer in model.layers], 0
+    while f"attention_{number}" in names:
+        layer = model.get_layer(f"attention_{number}")
+        attended, _ = field_attention_layer(layer, attended)
+        number += 1
+    tower = attended.reshape(-1)
+    if "deep" in names:
+        deep = mlp(fields.reshape(-1), _mlp(model.get_layer("deep")))
+        tower = np.concatenate([tower, deep])
+    return _answers(schema, _head(model, tower))
+
+
+def mask_block(layer, fields, hidden=None):
+    """A `MaskBlock` of ReLU on one example."""
+    masks = mask(
+        fields.reshape(-1), _dense(layer.aggregation), _dense(layer.projection)
+    )
+    if hidden is None:
+        gain, offset = np.asarray(layer.gain), np.asarray(layer.offset)
+        rows = [layer_norm(v) * g + o for v, g, o in zip(fields, gain, offset)]
+        hidden = np.concatenate(rows)
+    x = (masks * hidden) @ np.asarray(layer.dense.kernel, "float64")
+    if layer.norm is not None:
+        x = layer_norm(x) * np.asarray(layer.norm.gamma) + np.asarray(layer.norm.beta)
+    return relu(x)
+
+
+def masknet(model, schema, example):
+    fields = _all_fields(model, schema, example)
+    names, number, blocks = [layer.name for layer in model.layers], 0, []
+    while f"block_{number}" in names:
+        layer = model.get_layer(f"block_{number}")
+        if layer.field_norm is None:
+            blocks = [mask_block(layer, fields, blocks[0])]
+        else:
+            blocks.append(mask_block(layer, fields))
+        number += 1
+    tower = np.concatenate(blocks)
+    if "deep" in names:
+        tower = mlp(tower, _mlp(model.get_layer("deep")))
+    return _answers(schema, _head(model, tower))
+
+
+def feature_gate(layer, x, condition=None):
+    """2σ(MLP(condition)) ⊙ x of one example."""
+    if condition is None:
+        condition = np.asarray(layer.constant, "float64")[0]
+    kernel, bias = _dense(layer.gates)
+    return x * 2 * sigmoid(mlp(condition, _mlp(layer.mlp)) @ kernel + bias)
+
+
+def bilinear_fusion_layer(layer, first, second):
+    products = np.asarray(layer.products, "float64")
+    heads, width = products.shape[:2]
+    products = products.reshape(heads, width, len(second) // heads, layer.units)
+    kernels = [
+        np.asarray(kernel, "float64")
+        for kernel in (layer.first_kernel, layer.second_kernel)
+    ]
+    return bilinear_fusion(first, second, kernels, products, np.asarray(layer.bias))
+
+
+def finalmlp(model, schema, example):
+    x = _all_fields(model, schema, example).reshape(-1)
+    names, streams = [layer.name for layer in model.layers], []
+    for name in ("first", "second"):
+        gated = x
+        if f"{name}_gate" in names:
+            condition = None
+            if f"{name}_gate_embedding" in names:
+                own = Stacked(model.get_layer(f"{name}_gate_embedding"))
+                condition = own.fields(example).reshape(-1)
+            gated = feature_gate(model.get_layer(f"{name}_gate"), x, condition)
+        streams.append(mlp(gated, _mlp(model.get_layer(f"{name}_stream"))))
+    fusion = model.get_layer("fusion")
+    return _answers(schema, bilinear_fusion_layer(fusion, *streams))
 
 
 # === Losses ===

@@ -160,3 +160,26 @@ def gunzip(path):
     """The bytes inside a `.gz` file."""
     with gzip.open(path) as file:
         return file.read()
+
+
+def frappe_schema():
+    """The sizes of the Frappe data of published benchmarks."""
+    sizes = {
+        "user": 954,
+        "item": 4082,
+        "daytime": 7,
+        "weekday": 7,
+        "isweekend": 2,
+        "homework": 3,
+        "cost": 2,
+        "weather": 9,
+        "country": 80,
+        "city": 233,
+    }
+    return Schema(
+        features=[
+            CategoricalFeature(name, vocabulary_size=size)
+            for name, size in sizes.items()
+        ],
+        labels=[Label("label")],
+    )

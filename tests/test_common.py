@@ -225,7 +225,7 @@ def test_the_harness_knows_every_argument(name):
 
     arguments = harness.own_arguments(getattr(keras_recs.models, name))
     assert next(iter(arguments)) == "schema"
-    assert len(arguments) <= 12
+    assert len(arguments) - 1 <= 12
     unknown = set(arguments) - {"schema"} - set(harness.SMALL_ARGUMENTS)
     assert not unknown, "add them to SMALL_ARGUMENTS in tests/harness.py"
 
@@ -285,7 +285,8 @@ def test_other_arguments_of_a_builder(name, schemas):
     for argument, parameter in arguments.items():
         if argument in ("schema", *harness.SIZES):
             continue
-        value = harness.SMALL_ARGUMENTS[argument]
+        usual = harness.SMALL_ARGUMENTS[argument]
+        value = harness.OTHER_ARGUMENTS.get((name, argument), usual)
         value = value() if callable(value) else value
         assert value != parameter.default
         extra = harness.NEEDS.get(argument, {})
@@ -311,6 +312,8 @@ def test_one_fit_step(name, policy, schemas):
         harness.model_inputs(schema, rows),
         harness.model_labels(schema, rows),
         batch_size=rows,
+        # Loss scaling skips the first steps where gradients are large.
+        epochs=8 if policy == "mixed_float16" else 1,
         verbose=0,
     )
     for old, weight in zip(before, model.trainable_weights):

@@ -9,11 +9,15 @@ from keras_recs.layers.embedding.numeric_embedding import NumericEmbedding
 from keras_recs.layers.embedding.quotient_remainder import QuotientRemainder
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.embedding.two_level_table import TwoLevelTable
+from keras_recs.layers.gating.feature_gate import FeatureGate
+from keras_recs.layers.interaction.bilinear_fusion import BilinearFusion
 from keras_recs.layers.interaction.cin import CIN
 from keras_recs.layers.interaction.cross_layer import CrossLayer
 from keras_recs.layers.interaction.dot_interaction import DotInteraction
+from keras_recs.layers.interaction.field_attention import FieldAttention
 from keras_recs.layers.interaction.fm_interaction import FMInteraction
 from keras_recs.layers.interaction.linear_term import LinearTerm
+from keras_recs.layers.interaction.mask_block import MaskBlock
 from keras_recs.layers.interaction.power_features import PowerFeatures
 from keras_recs.layers.interaction.vector_cross_layer import VectorCrossLayer
 from keras_recs.layers.mlp import MLP
@@ -23,13 +27,17 @@ __all__ = [
     "CIN",
     "MLP",
     "BatchL2",
+    "BilinearFusion",
     "Compositional",
     "CrossLayer",
     "DotInteraction",
     "DynamicVocabulary",
     "FMInteraction",
     "FeatureEmbedding",
+    "FeatureGate",
+    "FieldAttention",
     "LinearTerm",
+    "MaskBlock",
     "MultiHash",
     "NumericEmbedding",
     "PowerFeatures",

@@ -1,13 +1,16 @@
 """Builders of functional Keras models from a schema."""
 
+from keras_recs.models.autoint import autoint
 from keras_recs.models.build_inputs import build_inputs
 from keras_recs.models.dcn import dcn
 from keras_recs.models.dcn_v2 import dcn_v2
 from keras_recs.models.deepfm import deepfm
 from keras_recs.models.dlrm import dlrm
 from keras_recs.models.embedding_options import EmbeddingOptions
+from keras_recs.models.finalmlp import finalmlp
 from keras_recs.models.fm import fm
 from keras_recs.models.logistic_regression import logistic_regression
+from keras_recs.models.masknet import masknet
 from keras_recs.models.table_rows import table_rows
 from keras_recs.models.wide_and_deep import wide_and_deep
 from keras_recs.models.xdeepfm import xdeepfm
@@ -15,13 +18,16 @@ from keras_recs.models.youtube_ranking import youtube_ranking
 
 __all__ = [
     "EmbeddingOptions",
+    "autoint",
     "build_inputs",
     "dcn",
     "dcn_v2",
     "deepfm",
     "dlrm",
+    "finalmlp",
     "fm",
     "logistic_regression",
+    "masknet",
     "table_rows",
     "wide_and_deep",
     "xdeepfm",

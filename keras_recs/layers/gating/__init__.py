@@ -1,0 +1,1 @@
+"""Layers that weigh features or experts."""
