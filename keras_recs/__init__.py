@@ -32,6 +32,7 @@ _SUBPACKAGES = (
     "optimizers",
     "preprocessing",
     "training",
+    "tuning",
 )
 
 __all__ = [

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-_DICTS = ("model_arguments", "embedding_options")
+_DICTS = ("model_arguments", "embedding_options", "space")
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -34,6 +34,8 @@ class Config:
         dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         steps_per_execution: int. Steps between two returns to Python.
         seed: int. Of the weights and of the order of the data.
+        space: ranges that `pipelines.tune` searches in the place of the default ones,
+            by argument; see `keras_recs.tuning.search_space`.
     """
 
     data: str
@@ -49,6 +51,7 @@ class Config:
     dtype_policy: str = "float32"
     steps_per_execution: int = 1
     seed: int = 0
+    space: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "steps_per_execution"):
@@ -83,7 +86,8 @@ class Config:
         """The configuration with `key=value` settings applied.
 
         Values are Python literals; what is none is text. `model_arguments.key=value`
-        reaches the builder, and `embedding_options.key=value` its tables.
+        reaches the builder, `embedding_options.key=value` its tables, and
+        `space.key=value` what is searched.
 
         Raises:
             ValueError: for an unknown key or a setting without `=`.
@@ -126,7 +130,7 @@ class Config:
                 f"Config: {' and '.join(f'`{name}`' for name in _DICTS)} must hold "
                 f"numbers, text and lists of them, so that the run can be repeated "
                 f"({error}). Received: model_arguments={self.model_arguments}, "
-                f"embedding_options={self.embedding_options}"
+                f"embedding_options={self.embedding_options}, space={self.space}"
             ) from error
 
     def save(self, path: Path) -> None:
@@ -137,10 +141,14 @@ class Config:
 def load_config(path: str) -> Config:
     """Runs the Python file of a configuration and returns its `get_config()`.
 
+    The `config.json` of a run is one too.
+
     Raises:
         ValueError: if the file is not there or has no `get_config`.
     """
     file = Path(path)
+    if file.is_file() and file.suffix == ".json":
+        return Config(**json.loads(file.read_text(encoding="utf-8")))
     if not file.is_file() or file.suffix != ".py":
         raise ValueError(
             "`--config` must be a Python file such as "

@@ -14,14 +14,13 @@ checkpoints/ and tensorboard/. Run again after an interruption, it goes on; run 
 after the end, it does nothing. --overwrite starts anew.
 """
 
-import dataclasses
-import inspect
 import sys
 from pathlib import Path
 
 from absl import flags, logging
 
 from pipelines.config import Config, load_config
+from pipelines.from_config import build_model, training_data, validation_data
 from pipelines.run_program import run_program
 
 CONFIG = flags.DEFINE_string("config", None, "Python file with get_config().")
@@ -34,75 +33,12 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a run that is there."
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def build_model(config: Config, schema):
-    """Builds the model that a configuration names.
-
-    Raises:
-        ValueError: for an unknown model or argument.
-    """
-    from keras_recs import models
-
-    parts = ("EmbeddingOptions", "build_inputs", "table_rows")  # of builders
-    builders = [name for name in models.__all__ if name not in parts]
-    if config.model not in builders:
-        raise ValueError(
-            f"Config: `model` must be one of {builders}. Received: "
-            f"model={config.model!r}"
-        )
-    builder = getattr(models, config.model)
-    known = list(inspect.signature(builder).parameters)[1:]
-    unknown = sorted(set(config.model_arguments) - set(known))
-    if unknown:
-        raise ValueError(
-            f"Config: `model_arguments` has keys that {config.model} does not take: "
-            f"{unknown}; it takes {known}"
-        )
-    arguments = dict(config.model_arguments)
-    if config.embedding_options:
-        try:
-            options = models.EmbeddingOptions(**config.embedding_options)
-        except TypeError as error:
-            fields = dataclasses.fields(models.EmbeddingOptions)
-            known = [field.name for field in fields]
-            raise ValueError(
-                f"Config: `embedding_options` takes {known}. Received: "
-                f"embedding_options={config.embedding_options}"
-            ) from error
-        arguments["embedding_options"] = options
-    return builder(schema, **arguments)
-
-
-def make_optimizer(config: Config):
-    """Makes the optimizer that a configuration names.
-
-    Raises:
-        ValueError: for a name that neither Keras nor keras_recs has.
-    """
-    import keras
-
-    from keras_recs import optimizers
-
-    ours = {name.lower(): name for name in optimizers.__all__}
-    del ours["compositeoptimizer"]  # it takes optimizers, not a learning rate
-    name = config.optimizer.lower().replace("_", "")
-    if name in ours:
-        return getattr(optimizers, ours[name])(config.learning_rate)
-    try:
-        optimizer = keras.optimizers.get(config.optimizer)
-    except ValueError as error:
-        raise ValueError(
-            "Config: `optimizer` must be the name of a Keras optimizer such as 'adam', "
-            f"or of {sorted(ours.values())}. Received: optimizer={config.optimizer!r}"
-        ) from error
-    optimizer.learning_rate = config.learning_rate
-    return optimizer
-
-
 def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = False):
     """Trains as configured; returns the Keras history."""
     import keras
 
     import keras_recs
+    from keras_recs.training.make_optimizer import make_optimizer
     from keras_recs.training.run_identity import clear_run
 
     data = Path(config.data)
@@ -110,23 +46,15 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
 
-    batches = keras_recs.data.tfrecord_dataset(
-        str(data / "train-*"), schema, config.batch_size, seed=config.seed
-    )
+    batches = training_data(config, schema)
     validation = None
     if any(data.glob("valid-*")):
-        validation = keras_recs.data.tfrecord_dataset(
-            str(data / "valid-*"),
-            schema,
-            4 * config.batch_size,
-            shuffle=False,
-            with_group=schema.group_key is not None,
-        )
+        validation = validation_data(config, schema)
     strategy = keras_recs.training.make_strategy(strategy_name)
     with strategy.scope():
         model = build_model(config, schema)
         model.compile(
-            make_optimizer(config),
+            make_optimizer(config.optimizer, config.learning_rate),
             loss=keras_recs.losses.losses_of(schema),
             steps_per_execution=config.steps_per_execution,
         )

@@ -120,6 +120,7 @@ def test_every_argument_is_described():
         "models",
         "preprocessing",
         "training",
+        "tuning",
     ):
         module = getattr(keras_recs, package)
         for name in module.__all__:

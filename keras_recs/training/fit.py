@@ -14,16 +14,16 @@ import keras
 from keras_recs.models.check_tables import check_tables
 from keras_recs.schema import Schema
 from keras_recs.training.check_two_level_tables import check_two_level_tables
-from keras_recs.training.evict_stale_keys import EvictStaleKeys
+from keras_recs.training.evictions import evictions
 from keras_recs.training.exact_metrics import ExactMetrics
+from keras_recs.training.history_file import HistoryFile
+from keras_recs.training.monitored import (
+    RequireMetric,
+    default_monitor,
+    direction_of,
+)
 from keras_recs.training.run_identity import begin_run, is_interrupted
 from keras_recs.training.save_run_schema import save_run_schema
-
-_ENDINGS: dict[str, tuple[str, ...]] = {
-    "max": ("auc", "accuracy", "precision", "recall", "ndcg"),
-    "min": ("loss", "mse", "mae", "error", "crossentropy", "mispredicted_watch_time"),
-}
-_FIRST_METRICS = {"binary": "auc", "regression": "mse", "watch_time": "watch_time_auc"}
 
 
 def fit(
@@ -90,7 +90,7 @@ def fit(
     checkpoints = workdir / "checkpoints"
     tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
     _check_steps_per_execution(model)
-    evictions = _evictions(model, schema, callbacks)
+    evicting = evictions(model, schema, callbacks)
     check_tables(model, schema)
     begin_run(workdir, model, schema, train)
     save_run_schema(schema, workdir)
@@ -98,14 +98,14 @@ def fit(
     best, resume = checkpoints / "best.weights.h5", checkpoints / "resume"
     watchers: list[keras.callbacks.Callback] = []
     if validation is not None:
-        monitor = monitor or _first_metric(schema)
-        mode = _mode(monitor)
+        monitor = monitor or default_monitor(schema)
+        mode = direction_of(monitor)
         known = None
         if best.exists():
             known = _best_value(workdir / "history.csv", monitor, mode)
         watchers = [
             ExactMetrics(validation, schema),
-            _RequireMetric(monitor),
+            RequireMetric(monitor),
             keras.callbacks.ModelCheckpoint(
                 best,
                 monitor,
@@ -125,9 +125,9 @@ def fit(
         verbose=verbose,
         callbacks=[
             # First, so that metrics and checkpoints are of one model.
-            *evictions,
+            *evicting,
             *watchers,
-            _HistoryFile(workdir / "history.csv"),
+            HistoryFile(workdir / "history.csv"),
             keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
             keras.callbacks.BackupAndRestore(resume, double_checkpoint=True),
             *callbacks,
@@ -154,45 +154,6 @@ def _check_steps_per_execution(model: keras.Model) -> None:
         )
 
 
-def _evictions(
-    model: keras.Model, schema: Schema, given: Sequence[keras.callbacks.Callback]
-) -> list[EvictStaleKeys]:
-    """A callback for each table whose keys expire, over all layers that hold it."""
-    from keras_recs.layers.embedding.feature_embedding import FeatureEmbedding
-    from keras_recs.models.find_vocabulary import find_vocabulary
-
-    found: list[EvictStaleKeys] = []
-    if any(isinstance(callback, EvictStaleKeys) for callback in given):
-        return found
-    for name, owner in schema.table_owners.items():
-        if getattr(owner, "expire_after", None) is not None:
-            holders = [
-                (layer, name)
-                for layer in model._flatten_layers()
-                if isinstance(layer, FeatureEmbedding)
-                and name in layer.features.values()
-            ]
-            found.append(EvictStaleKeys(find_vocabulary(model, schema, name), holders))
-    return found
-
-
-def _first_metric(schema: Schema) -> str:
-    label = schema.labels[0]
-    return f"val_{label.name}_{_FIRST_METRICS[label.task]}"
-
-
-def _mode(monitor: str) -> str:
-    """Whether more or less of a metric is better."""
-    for mode, endings in _ENDINGS.items():
-        if monitor.lower().endswith(endings):
-            return mode
-    raise ValueError(
-        "`monitor` must be a metric that is better the higher or the lower it is: its "
-        f"name must end in one of {sum(_ENDINGS.values(), ())}. Received: "
-        f"monitor={monitor!r}"
-    )
-
-
 def _best_value(history: Path, monitor: str, mode: str) -> float | None:
     """What an interrupted run reached, so that a worse epoch does not replace it."""
     if not history.exists():
@@ -201,40 +162,3 @@ def _best_value(history: Path, monitor: str, mode: str) -> float | None:
         values = [float(row.get(monitor) or math.nan) for row in csv.DictReader(file)]
     values = [value for value in values if not math.isnan(value)]
     return (max if mode == "max" else min)(values, default=None)
-
-
-class _RequireMetric(keras.callbacks.Callback):
-    """Stops at the first epoch if the monitored metric is not there."""
-
-    def __init__(self, monitor):
-        super().__init__()
-        self.monitor = monitor
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.monitor not in logs:
-            raise ValueError(
-                "`monitor` must be a metric of an epoch. Received: "
-                f"monitor={self.monitor!r}; there are {sorted(logs)}"
-            )
-
-
-class _HistoryFile(keras.callbacks.Callback):
-    """Writes all epochs to a CSV file; goes on with an earlier one on resume."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def on_epoch_end(self, epoch, logs=None):
-        rows = []
-        if epoch and self.path.exists():
-            with open(self.path, newline="", encoding="utf-8") as file:
-                rows = [r for r in csv.DictReader(file) if int(r["epoch"]) < epoch]
-        rows.append({"epoch": epoch, **{k: float(v) for k, v in logs.items()}})
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            names = list(dict.fromkeys(name for row in rows for name in row))
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, self.path)

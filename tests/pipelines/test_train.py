@@ -112,21 +112,21 @@ def test_messages(prepared, tmp_path):
     ],
 )
 def test_optimizers(name, kind):
-    from pipelines.train import make_optimizer
+    from keras_recs.training.make_optimizer import make_optimizer
 
-    optimizer = make_optimizer(Config(data="x", optimizer=name, learning_rate=0.25))
+    optimizer = make_optimizer(name, 0.25)
     assert type(optimizer).__name__ == kind
     assert float(optimizer.learning_rate) == 0.25
 
 
 @pytest.mark.parametrize("name", ["adamm", "composite_optimizer"])
 def test_unknown_optimizers(name):
-    from pipelines.train import make_optimizer
+    from keras_recs.training.make_optimizer import make_optimizer
 
     with pytest.raises(
         ValueError, match=rf"Keras optimizer such as .*'RowwiseAdagrad'.*='{name}'"
     ):
-        make_optimizer(Config(data="x", optimizer=name))
+        make_optimizer(name, 0.1)
 
 
 def test_options_reach_the_tables(prepared):

@@ -1,0 +1,80 @@
+"""The model and the data that a configuration names."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import Config
+
+
+def builder_of(config: Config) -> tuple[Callable, dict[str, Any]]:
+    """The builder that a configuration names, and its arguments.
+
+    Raises:
+        ValueError: for an unknown model or argument.
+    """
+    from keras_recs import models
+
+    parts = ("EmbeddingOptions", "build_inputs", "table_rows")  # of builders
+    builders = [name for name in models.__all__ if name not in parts]
+    if config.model not in builders:
+        raise ValueError(
+            f"Config: `model` must be one of {builders}. Received: "
+            f"model={config.model!r}"
+        )
+    builder = getattr(models, config.model)
+    known = list(inspect.signature(builder).parameters)[1:]
+    unknown = sorted(set(config.model_arguments) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Config: `model_arguments` has keys that {config.model} does not take: "
+            f"{unknown}; it takes {known}"
+        )
+    arguments = dict(config.model_arguments)
+    if config.embedding_options:
+        try:
+            options = models.EmbeddingOptions(**config.embedding_options)
+        except TypeError as error:
+            fields = dataclasses.fields(models.EmbeddingOptions)
+            known = [field.name for field in fields]
+            raise ValueError(
+                f"Config: `embedding_options` takes {known}. Received: "
+                f"embedding_options={config.embedding_options}"
+            ) from error
+        arguments["embedding_options"] = options
+    return builder, arguments
+
+
+def build_model(config: Config, schema):
+    """Builds the model that a configuration names.
+
+    Raises:
+        ValueError: for an unknown model or argument.
+    """
+    builder, arguments = builder_of(config)
+    return builder(schema, **arguments)
+
+
+def training_data(config: Config, schema, batch_size: int | None = None):
+    """Shuffled batches of a prepared folder; other ones than configured if given."""
+    import keras_recs
+
+    files = str(Path(config.data) / "train-*")
+    return keras_recs.data.tfrecord_dataset(
+        files, schema, batch_size or config.batch_size, seed=config.seed
+    )
+
+
+def validation_data(config: Config, schema):
+    """Batches for the exact metrics after each epoch."""
+    import keras_recs
+
+    return keras_recs.data.tfrecord_dataset(
+        str(Path(config.data) / "valid-*"),
+        schema,
+        4 * config.batch_size,
+        shuffle=False,
+        with_group=schema.group_key is not None,
+    )
