@@ -85,9 +85,9 @@ def search_space(
             f"`space` names arguments that are given and so not searched: {both}. Name "
             "them in one of the two."
         )
-    ranges = {
-        name: _RANGES[name] for name in defaults if name in _RANGES and name not in held
-    }
+    left_out = {*held, *_NOT_SEARCHED.get(builder.__name__, ())}
+    searched = [name for name in defaults if name in _RANGES and name not in left_out]
+    ranges = {name: _RANGES[name] for name in searched}
     ranges = {**ranges, "learning_rate": _LEARNING_RATE, **given}
     for name, values in ranges.items():
         _check(name, values, isinstance(defaults.get(name), (tuple, list)))

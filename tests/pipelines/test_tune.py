@@ -108,7 +108,7 @@ def test_the_arguments_that_are_searched_and_held(config_file, prepared):
     assert set(hypermodel.held) == {"seed", "embedding_options"}
     assert set(hypermodel.ranges) >= {"embedding_dim", "dropout", "learning_rate"}
     with pytest.raises(ValueError, match="must be one of"):
-        make_hypermodel(config.replaced(["model=dcn"]), schema)
+        make_hypermodel(config.replaced(["model=deep"]), schema)
 
 
 def test_overwriting_removes_what_is_a_search_s_own(tmp_path):

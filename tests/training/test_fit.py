@@ -356,9 +356,9 @@ def test_watch_times_keep_the_best_order(tmp_path):
     [("val_y_watch_time_auc", "max"), ("val_y_mispredicted_watch_time", "min")],
 )
 def test_whether_more_is_better(monitor, mode):
-    from keras_recs.training.fit import _mode
+    from keras_recs.training.monitored import direction_of
 
-    assert _mode(monitor) == mode
+    assert direction_of(monitor) == mode
 
 
 def test_another_metric_can_choose(train, valid, tmp_path):
