@@ -26,6 +26,7 @@ _RANGES: dict[str, Any] = {
     "num_heads": [1, 2, 4],
     "num_experts": [2, 4, 8],
     "structure": ["parallel", "stacked"],
+    "interaction": ["dot", "cat"],
     "cin_layer_sizes": [(64,), (64, 64), (128, 128), (128, 128, 128)],
     "split_half": [False, True],
     "num_blocks": _COUNTS,

@@ -78,9 +78,9 @@ def test_messages(prepared, tmp_path):
 
     schema = Schema.load(prepared)
     with pytest.raises(
-        ValueError, match=r"Config: `model` must be one of .*'dlrm'.*model='dcn'"
+        ValueError, match=r"Config: `model` must be one of .*'dlrm'.*model='deep'"
     ):
-        build_model(Config(data="x", model="dcn"), schema)
+        build_model(Config(data="x", model="deep"), schema)
     for part in ("build_inputs", "table_rows", "EmbeddingOptions"):
         with pytest.raises(ValueError, match="must be one of"):
             build_model(Config(data="x", model=part), schema)
