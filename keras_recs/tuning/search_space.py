@@ -23,17 +23,27 @@ _RANGES: dict[str, Any] = {
     "num_cross_layers": [1, 2, 3, 4],
     "projection_dim": [None, 16, 64],
     "num_layers": _COUNTS,
+    "num_attention_layers": _COUNTS,
     "num_heads": [1, 2, 4],
     "num_experts": [2, 4, 8],
+    "use_residual": [False, True],
+    "scaled": [False, True],
     "structure": ["parallel", "stacked"],
     "interaction": ["dot", "cat"],
     "cin_layer_sizes": [(64,), (64, 64), (128, 128), (128, 128, 128)],
     "split_half": [False, True],
     "num_blocks": _COUNTS,
+    "block_units": [64, 128, 256],
+    "reduction_ratio": [1.0, 2.0, 3.0],
+    "layer_norm": [False, True],
+    "second_hidden_units": _WIDTHS,
+    "gate_units": [(32,), (64,), (128,)],
 }
-# Searched where a space names them alone.
-_NOT_SEARCHED = {
-    "dcn_v2": ("num_experts",),  # needs `projection_dim`, which may be `None`
+# Where the word has other values in one builder; `None` is not searched.
+_OF_BUILDER: dict[str, dict[str, Any]] = {
+    "autoint": {"projection_dim": [16, 32, 64], "hidden_units": [None, *_WIDTHS]},
+    "dcn_v2": {"num_experts": None},  # needs `projection_dim`, which may be `None`
+    "masknet": {"structure": ["parallel", "serial"]},
 }
 # Of training; `batch_size` is searched where a space names it.
 _LEARNING_RATE = (1e-4, 1e-2)
@@ -86,9 +96,9 @@ def search_space(
             f"`space` names arguments that are given and so not searched: {both}. Name "
             "them in one of the two."
         )
-    left_out = {*held, *_NOT_SEARCHED.get(builder.__name__, ())}
-    searched = [name for name in defaults if name in _RANGES and name not in left_out]
-    ranges = {name: _RANGES[name] for name in searched}
+    known = {**_RANGES, **_OF_BUILDER.get(builder.__name__, {})}
+    searched = [name for name in defaults if known.get(name) and name not in held]
+    ranges = {name: known[name] for name in searched}
     ranges = {**ranges, "learning_rate": _LEARNING_RATE, **given}
     for name, values in ranges.items():
         _check(name, values, isinstance(defaults.get(name), (tuple, list)))

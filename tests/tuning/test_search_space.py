@@ -9,12 +9,16 @@ from keras_recs import models
 from keras_recs.tuning import build_hypermodel, draw, search_space
 from tests import harness
 
+WIDTHS = [(4,), (8, 4)]
 SMALL = {
     "embedding_dim": [2, 4],
-    "hidden_units": [(4,), (4, 2)],
-    "bottom_units": [(4,), (4, 2)],
-    "top_units": [(4,), (4, 2)],
-    "cin_layer_sizes": [(4,), (4, 2)],
+    "hidden_units": WIDTHS,
+    "second_hidden_units": WIDTHS,
+    "bottom_units": WIDTHS,
+    "top_units": WIDTHS,
+    "gate_units": WIDTHS,
+    "cin_layer_sizes": WIDTHS,
+    "block_units": [4, 8],
 }
 
 
@@ -51,6 +55,18 @@ def test_a_model_of_two_draws_of_each_builder(name, tmp_path):
         assert rate == pytest.approx(training["learning_rate"])
         seen.add(str((arguments, training)))
     assert len(seen) == 2
+
+
+def test_every_argument_is_decided_on():
+    """A new one gets a range, or is named here."""
+    held = {"embedding_options", "gate_features", "num_experts", "seed"}
+    undecided = {
+        f"{name}: {argument}"
+        for name in harness.builders()
+        for argument in harness.own_arguments(getattr(models, name))
+        if argument not in {"schema", *search_space(getattr(models, name)), *held}
+    }
+    assert not undecided
 
 
 def test_a_space_is_what_the_signature_takes():
