@@ -282,6 +282,12 @@ def layer_cases(folder):
             },
         ),
         "DotInteraction": LayerCase({}, _floats(4, 3)),
+        "DownSamplingCorrection": LayerCase(
+            {"rate": 0.25},
+            lambda batch: {
+                "inputs": _rng(batch).uniform(size=(batch, 1)).astype("float32")
+            },
+        ),
         # Called without `training`, it learns nothing; its learning has its own tests.
         "DynamicVocabulary": LayerCase(
             {

@@ -4,20 +4,32 @@ Each function imports TensorFlow when it is called.
 """
 
 from keras_recs.data.array_dataset import array_dataset
+from keras_recs.data.down_sample_frequent import DownSampleFrequent
+from keras_recs.data.down_sample_negatives import DownSampleNegatives
+from keras_recs.data.historical_rates import historical_rates
+from keras_recs.data.id_dropout import id_dropout
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
+from keras_recs.data.rate_table import RateTable
+from keras_recs.data.row_counts import row_counts
 from keras_recs.data.split import Split
 from keras_recs.data.synthetic_clicks import synthetic_clicks
 from keras_recs.data.tfrecord_dataset import tfrecord_dataset
 from keras_recs.data.write_tfrecords import write_tfrecords
 
 __all__ = [
+    "DownSampleFrequent",
+    "DownSampleNegatives",
+    "RateTable",
     "Split",
     "array_dataset",
+    "historical_rates",
+    "id_dropout",
     "parse_examples",
     "parse_spec",
     "prepare",
+    "row_counts",
     "synthetic_clicks",
     "tfrecord_dataset",
     "write_tfrecords",

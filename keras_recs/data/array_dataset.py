@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_recs.data.down_sample_frequent import DownSampleFrequent
+from keras_recs.data.down_sample_negatives import DownSampleNegatives
+from keras_recs.data.kept_examples import kept_examples
 from keras_recs.data.raw_columns import raw_columns
 from keras_recs.data.training_batch import training_batch
 from keras_recs.schema import Schema
@@ -23,6 +26,7 @@ def array_dataset(
     seed: int = 0,
     drop_remainder: bool = False,
     with_group: bool = False,
+    down_sampling: DownSampleNegatives | DownSampleFrequent | None = None,
 ):
     """Preprocesses columns that fit in memory, once, and yields them in batches.
 
@@ -39,6 +43,8 @@ def array_dataset(
         seed: int. Seed of the order. Defaults to `0`.
         drop_remainder: bool. Leave out the last, smaller batch. Defaults to `False`.
         with_group: bool. Yield the group key too. Defaults to `False`.
+        down_sampling: `DownSampleNegatives` or `DownSampleFrequent`: which examples are
+            left out. Defaults to `None`: none.
 
     Returns:
         `tf.data.Dataset` as `tfrecord_dataset` makes it.
@@ -57,7 +63,12 @@ def array_dataset(
         )
     columns = raw_columns(data, schema)
     num_rows = len(next(iter(columns.values())))
-    to_batch = tf.function(training_batch(schema, with_group=with_group))
+    to_batch = tf.function(
+        training_batch(schema, with_group=with_group, down_sampling=down_sampling)
+    )
+    if down_sampling is not None:
+        decides = down_sampling.column(schema)
+        chance_of = down_sampling.probabilities(schema)
     parts = []
     # At least one part, so that no rows still give every column.
     for start in range(0, max(num_rows, 1), _PREPROCESS_ROWS):
@@ -65,8 +76,16 @@ def array_dataset(
             name: values.tensor(start, start + _PREPROCESS_ROWS)
             for name, values in columns.items()
         }
+        if down_sampling is not None:
+            size = len(raw[decides])
+            numbers = tf.range(start, start + size, dtype=tf.int64)
+            chances = chance_of(raw[decides])
+            kept = kept_examples("", numbers, chances, down_sampling.seed)
+            rows = tf.where(kept)[:, 0]
+            raw = {name: tf.gather(values, rows) for name, values in raw.items()}
         parts.append(tf.nest.map_structure(lambda t: t.numpy(), to_batch(raw)))
     whole = tf.nest.map_structure(lambda *arrays: tf.constant(_join(arrays)), *parts)
+    num_rows = len(tf.nest.flatten(whole)[0])
 
     rows = tf.data.Dataset.range(num_rows)
     if shuffle:

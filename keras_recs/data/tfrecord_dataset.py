@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
 from collections.abc import Sequence
 
+from keras_recs.data.down_sample_frequent import DownSampleFrequent
+from keras_recs.data.down_sample_negatives import DownSampleNegatives
+from keras_recs.data.kept_examples import kept_examples
 from keras_recs.data.parse_examples import parse_examples
+from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.tfrecord_files import (
     TFRecordFile,
     count_records,
@@ -33,6 +38,7 @@ def tfrecord_dataset(
     num_workers: int = 1,
     worker_index: int = 0,
     with_group: bool = False,
+    down_sampling: DownSampleNegatives | DownSampleFrequent | None = None,
 ):
     """Reads, shuffles, parses and preprocesses TFRecords in batches.
 
@@ -56,6 +62,9 @@ def tfrecord_dataset(
         worker_index: int. Which of them this is. Defaults to `0`.
         with_group: bool. Yield the schema's group key (strings `(B,)`) as a fourth
             element, for `keras_recs.evaluation`. Defaults to `False`.
+        down_sampling: `DownSampleNegatives` or `DownSampleFrequent`: which examples are
+            left out, before anything else of them is parsed. The cardinality is then
+            not known. Defaults to `None`: none.
 
     Returns:
         `tf.data.Dataset` with known cardinality of `(inputs, labels, weights)`: inputs
@@ -90,16 +99,17 @@ def tfrecord_dataset(
             tf.constant([file.num_records for file in counted], tf.int64),
         )
     )
+    read_file = _reader(schema, down_sampling)
     if shuffle:
         dataset = dataset.shuffle(len(counted), seed=seed)
         dataset = dataset.interleave(
-            _read_file,
+            read_file,
             cycle_length=cycle,
             num_parallel_calls=min(cycle, 2),
             deterministic=True,
         )
     else:
-        dataset = dataset.flat_map(_read_file)
+        dataset = dataset.flat_map(read_file)
     if num_workers > 1 and not by_file:
         dataset = dataset.unbatch().shard(num_workers, worker_index).batch(_BLOCK)
         num_records = len(range(worker_index, num_records, num_workers))
@@ -107,15 +117,18 @@ def tfrecord_dataset(
         dataset = _shuffled(dataset, shuffle_buffer or 16 * batch_size, seed)
     dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
 
-    to_batch = training_batch(schema, with_group=with_group)
+    to_batch = training_batch(
+        schema, with_group=with_group, down_sampling=down_sampling
+    )
     dataset = dataset.map(
         lambda records: to_batch(parse_examples(records, schema, features_only=False)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    round_up = math.floor if drop_remainder else math.ceil
-    steps = round_up(num_records / batch_size)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    if down_sampling is None:
+        round_up = math.floor if drop_remainder else math.ceil
+        steps = round_up(num_records / batch_size)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(4)
 
 
@@ -158,7 +171,27 @@ def _shuffled(blocks, window: int, seed: int):
     return windows.map(tf.random.experimental.stateless_shuffle)
 
 
-def _read_file(path, compression, num_records):
+def _reader(schema: Schema, down_sampling):
+    """`_read_file`, with what down-sampling leaves of each block."""
+    if down_sampling is None:
+        return _read_file
+    import tensorflow as tf
+
+    column = down_sampling.column(schema)
+    spec = {column: parse_spec(schema, features_only=False)[column]}
+    chance_of = down_sampling.probabilities(schema)
+
+    def keep(path, number, block):
+        name = tf.strings.regex_replace(path, r".*[/\\]", "")
+        numbers = number + tf.range(tf.size(block, tf.int64))  # (B,)
+        chances = chance_of(tf.io.parse_example(block, spec)[column])
+        kept = kept_examples(name, numbers, chances, down_sampling.seed)
+        return tf.boolean_mask(block, kept)
+
+    return functools.partial(_read_file, keep=keep)
+
+
+def _read_file(path, compression, num_records, keep=None):
     """Blocks of the records of one file; fails where it is damaged.
 
     `TFRecordDataset` itself names the offset but not the file. Here a damaged record
@@ -187,9 +220,12 @@ def _read_file(path, compression, num_records):
                 "- write it again, or leave it out with on_damage='skip_file'",
             ],
         )
+        number = seen
         with tf.control_dependencies([check]):
             seen += tf.size(block, tf.int64)
         offset += tf.reduce_sum(tf.cast(tf.strings.length(block) + 16, tf.int64))
+        if keep is not None:
+            block = keep(path, number, block)
         return (seen, offset), block
 
     zero = tf.constant(0, tf.int64)

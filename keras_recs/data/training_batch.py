@@ -1,16 +1,21 @@
 """Raw columns of a batch to what `model.fit` takes."""
 
 from collections.abc import Callable
+from typing import Any
 
 from keras_recs.schema import Schema
 
 
-def training_batch(schema: Schema, *, with_group: bool = False) -> Callable:
+def training_batch(
+    schema: Schema, *, with_group: bool = False, down_sampling: Any = None
+) -> Callable:
     """Makes the function that turns raw columns into a training batch.
 
     Args:
         schema: a fitted `keras_recs.Schema`.
         with_group: bool. Add the group key as a fourth element. Defaults to `False`.
+        down_sampling: what left these examples. If it weighs them, the weights of all
+            labels are divided by the chance to be kept. Defaults to `None`.
 
     Returns:
         Function of a dict of raw columns, which returns `(inputs, labels)` or, where a
@@ -33,6 +38,11 @@ def training_batch(schema: Schema, *, with_group: bool = False) -> Callable:
         )
     preprocess = SchemaPreprocessor(schema)
     weighted = any(label.sample_weight for label in schema.labels)
+    chance_of = None
+    if down_sampling is not None and down_sampling.weigh:
+        weighted = True
+        chance_of = down_sampling.probabilities(schema)
+        decides = down_sampling.column(schema)
 
     def to_batch(raw):
         labels, weights = {}, {}
@@ -43,6 +53,9 @@ def training_batch(schema: Schema, *, with_group: bool = False) -> Callable:
                 weights[label.name] = _checked(raw, label.sample_weight, "weight")
             elif weighted or with_group:
                 weights[label.name] = tf.ones_like(values)  # (B,)
+        if chance_of is not None:
+            chances = chance_of(raw[decides])  # (B,)
+            weights = {name: value / chances for name, value in weights.items()}
         batch = (preprocess(raw), labels)
         if weights:
             batch += (weights,)

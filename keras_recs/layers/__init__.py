@@ -1,5 +1,6 @@
 """Keras layers of recommenders."""
 
+from keras_recs.layers.down_sampling_correction import DownSamplingCorrection
 from keras_recs.layers.embedding.batch_l2 import BatchL2
 from keras_recs.layers.embedding.compositional import Compositional
 from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
@@ -31,6 +32,7 @@ __all__ = [
     "Compositional",
     "CrossLayer",
     "DotInteraction",
+    "DownSamplingCorrection",
     "DynamicVocabulary",
     "FMInteraction",
     "FeatureEmbedding",

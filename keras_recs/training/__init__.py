@@ -1,5 +1,6 @@
 """Training under a tf.distribute strategy, and what a run leaves behind."""
 
+from keras_recs.training.calibrate_down_sampling import calibrate_down_sampling
 from keras_recs.training.evict_stale_keys import EvictStaleKeys
 from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.fit import fit
@@ -10,6 +11,7 @@ from keras_recs.training.make_strategy import make_strategy
 __all__ = [
     "EvictStaleKeys",
     "ExactMetrics",
+    "calibrate_down_sampling",
     "fit",
     "grow_table",
     "initialize_table",

@@ -7,7 +7,7 @@ import pytest
 
 from keras_recs import CategoricalFeature, Label, Schema
 from keras_recs.export import write_table
-from keras_recs.models import deepfm
+from keras_recs.models import deepfm, fm
 from keras_recs.models.find_vocabulary import find_vocabulary
 from keras_recs.schema import FittedVocabulary
 from keras_recs.training import initialize_table
@@ -82,6 +82,24 @@ def test_from_another_model(schema):
     found = initialize_table(target, schema, "item", (source, schema), missing="error")
     assert found == {"set": 5, "missing": 0, "unknown": 0}
     np.testing.assert_array_equal(rows(target)[1:], rows(source)[1:])
+
+
+def test_the_factorization_machine_of_another_model(schema):
+    """All tables of both layers; with a silent tower DeepFM then is that machine."""
+    source, target = fm(schema, embedding_dim=3), model_of(schema)
+    rng = np.random.default_rng(0)
+    source.set_weights([rng.normal(size=w.shape) for w in source.get_weights()])
+    bias = source.get_layer("linear").bias
+    bias.assign(np.zeros(1))  # no table
+    for table in schema.tables:
+        for layer in ("embedding", "weight_of_value"):
+            initialize_table(target, schema, table, (source, schema), layer)
+    dense = target.get_layer("heads").dense
+    dense.set_weights([np.zeros(w.shape) for w in dense.get_weights()])
+    inputs = {"item": np.array([1, 3, 5]), "hour": np.array([1, 2, 20])}
+    expected = source.predict_on_batch(inputs)["click"]
+    found = target.predict_on_batch(inputs)["click"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def write(path, keys, values):
