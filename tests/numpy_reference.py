@@ -166,9 +166,9 @@ def mixed_cross(x0, x, down, core, up, bias, gates, activation=np.tanh):
     """Σ_i G_i x₀ ⊙ (U_i g(C_i g(V_i x)) + b) + x.
 
     `down` is (E, r, N), `core` (E, r, r), `up` (E, N, r); `gates` a kernel (N, E) and a
-    bias.
+    bias, or None for one expert.
     """
-    scores = np.exp(x @ gates[0] + gates[1])
+    scores = np.ones(1) if gates is None else np.exp(x @ gates[0] + gates[1])
     total = np.array(x, "float64")
     for i in range(len(core)):
         inner = activation(core[i] @ activation(down[i] @ x))
@@ -454,7 +454,8 @@ def cross_layer(layer, x0, x):
     down = np.asarray(layer.down.kernel, "float64").T.reshape(shape)
     core = np.asarray(layer.core, "float64").transpose(0, 2, 1)
     up = kernel.reshape(shape).transpose(0, 2, 1)
-    return mixed_cross(x0, x, down, core, up, bias, _dense(layer.gate))
+    gates = None if layer.gate is None else _dense(layer.gate)
+    return mixed_cross(x0, x, down, core, up, bias, gates)
 
 
 def dcn_v2(model, schema, example):

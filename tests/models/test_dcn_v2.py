@@ -8,7 +8,9 @@ from tests import harness, numpy_reference
 
 
 @pytest.mark.parametrize("structure", ["parallel", "stacked"])
-@pytest.mark.parametrize(("rank", "num_experts"), [(None, None), (3, None), (3, 2)])
+@pytest.mark.parametrize(
+    ("rank", "num_experts"), [(None, None), (3, None), (3, 1), (3, 2)]
+)
 def test_forms(click_schema, rank, num_experts, structure):
     model = dcn_v2(click_schema, 4, 2, rank, num_experts, structure, (8, 4))
     rng = np.random.default_rng(0)

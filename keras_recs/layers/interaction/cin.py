@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.register import register
 
 
@@ -75,40 +76,42 @@ class CIN(keras.layers.Layer):
         fields = below = input_shape[1]
         self.kernels = []
         for k, size in enumerate(self.layer_sizes):
-            config = self.kernel_initializer.get_config()
             kernel = self.add_weight(
                 name=f"kernel_{k}",
                 shape=(below * fields, size),
-                initializer=type(self.kernel_initializer).from_config(config),
+                initializer=renewed_initializer(self.kernel_initializer, k),
                 regularizer=self.kernel_regularizer,
             )
             self.kernels.append(kernel)
-            below = size - self._kept(k)
+            below = self._handed_on(k)
         self.built = True
 
     def call(self, inputs):
         """Returns the sums of the maps."""
-        x0 = ops.transpose(inputs, (0, 2, 1))  # (B, D, F)
-        fields = x0.shape[-1]
-        x = x0
+        x = x0 = ops.transpose(inputs, (0, 2, 1))  # (B, D, F)
+        linear = self.activation is keras.activations.linear
         outputs = []
-        for k, kernel in enumerate(self.kernels):
-            pairs = ops.expand_dims(x, -1) * ops.expand_dims(x0, -2)  # (B, D, H, F)
-            shape = (-1, x0.shape[1], x.shape[-1] * fields)
-            x = ops.matmul(ops.reshape(pairs, shape), kernel)  # (B, D, H)
-            x = self.activation(x)
-            kept = self._kept(k)
-            if kept == 0:
-                outputs.append(ops.sum(x, axis=1))  # (B, H)
+        for k, (kernel, size) in enumerate(zip(self.kernels, self.layer_sizes)):
+            below, on = x, self._handed_on(k)
+            if on < size and linear:
+                # Maps that no layer reads are needed as sums alone.
+                outputs.append(self._sums(below, x0, kernel[:, on:]))  # (B, H - on)
+                if on > 0:
+                    x = self._maps(below, x0, kernel[:, :on])  # (B, D, on)
             else:
-                outputs.append(ops.sum(x[..., -kept:], axis=1))
-                x = x[..., :-kept]
-        return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
+                x = self.activation(self._maps(below, x0, kernel))  # (B, D, H)
+                kept = x[..., on:] if on < size else x  # (B, D, H - on) or all
+                outputs.append(ops.sum(kept, axis=1))  # (B, H - on) or (B, H)
+                x = x[..., :on]  # (B, D, on)
+        return ops.concatenate(outputs, axis=-1)  # (B, M)
 
     def compute_output_shape(self, input_shape):
         """`(B, M)`."""
-        maps = [self._kept(k) or size for k, size in enumerate(self.layer_sizes)]
-        return (input_shape[0], sum(maps))
+        maps = 0
+        for k, size in enumerate(self.layer_sizes):
+            on = self._handed_on(k)
+            maps += size - on if on < size else size
+        return (input_shape[0], maps)
 
     def get_config(self):
         """Constructor arguments."""
@@ -121,7 +124,31 @@ class CIN(keras.layers.Layer):
         }
         return {**super().get_config(), **config}
 
-    def _kept(self, k):
-        """Maps of a layer that go to the output alone; 0 if all go to both."""
-        last = k == len(self.layer_sizes) - 1
-        return 0 if last or not self.split_half else self.layer_sizes[k] // 2
+    def _handed_on(self, k):
+        """The first maps of a layer, those that the next one reads."""
+        size = self.layer_sizes[k]
+        if k == len(self.layer_sizes) - 1:
+            return 0
+        return size // 2 if self.split_half else size
+
+    def _maps(self, x, x0, kernel):
+        """Σ_ij W_ij (X_i ∘ X⁰_j)."""
+        below, fields, size = x.shape[-1], x0.shape[-1], kernel.shape[-1]
+        dim = ops.shape(x0)[1]
+        if size < below:
+            # (B, D, F, H') then is the smaller tensor of the two.
+            kernel = ops.reshape(kernel, (below, fields * size))
+            maps = ops.matmul(ops.reshape(x, (-1, below)), kernel)  # (B·D, F·H')
+            maps = ops.reshape(maps, (-1, fields, size))  # (B·D, F, H')
+            x0 = ops.reshape(x0, (-1, 1, fields))  # (B·D, 1, F)
+            maps = ops.matmul(x0, maps)  # (B·D, 1, H')
+        else:
+            pairs = ops.expand_dims(x, -1) * ops.expand_dims(x0, -2)  # (B, D, H, F)
+            pairs = ops.reshape(pairs, (-1, below * fields))  # (B·D, H·F)
+            maps = ops.matmul(pairs, kernel)  # (B·D, H')
+        return ops.reshape(maps, (-1, dim, size))  # (B, D, H')
+
+    def _sums(self, x, x0, kernel):
+        """Σ_d Σ_ij W_ij X_id X⁰_jd, over d first: the kernel meets D times less."""
+        pairs = ops.matmul(ops.transpose(x, (0, 2, 1)), x0)  # (B, H, F)
+        return ops.matmul(ops.reshape(pairs, (-1, kernel.shape[0])), kernel)  # (B, H')

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.layers.interaction.checked_pair import checked_pair
 from keras_recs.register import register
 
@@ -81,20 +82,20 @@ class CrossLayer(keras.layers.Layer):
         width = features
         if self.projection_dim is not None:
             width = self.projection_dim * (self.num_experts or 1)
-            self.down = self._dense("down", width, use_bias=False)
+            self.down = self._dense("down", width, 1, use_bias=False)
             self.down.build((None, features))
         if self.num_experts is not None:
             rank = self.projection_dim
             self.core = self.add_weight(
                 name="core",
                 shape=(self.num_experts, rank, rank),
-                initializer=self._initializer(),
+                initializer=self._initial_core,
                 regularizer=self.kernel_regularizer,
             )
             if self.num_experts > 1:  # the gate of a lone expert is 1
-                self.gate = self._dense("gate", self.num_experts)
+                self.gate = self._dense("gate", self.num_experts, 2)
                 self.gate.build((None, features))
-        self.dense = self._dense("dense", features)
+        self.dense = self._dense("dense", features, 0)
         self.dense.build((None, width))
         self.built = True
 
@@ -133,17 +134,20 @@ class CrossLayer(keras.layers.Layer):
             below = below * ops.expand_dims(gates, -1)  # (B, E, rank)
         return ops.reshape(below, (-1, shape[1] * shape[2]))  # (B, E·rank)
 
-    def _dense(self, name, units, use_bias=True):
+    def _dense(self, name, units, number, use_bias=True):
         return keras.layers.Dense(
             units,
             use_bias=use_bias,
-            kernel_initializer=self._initializer(),
+            kernel_initializer=renewed_initializer(self.kernel_initializer, number),
             kernel_regularizer=self.kernel_regularizer,
             dtype=self.dtype_policy,
             name=name,
         )
 
-    def _initializer(self):
-        """One object would draw the same numbers for all matrices."""
-        config = self.kernel_initializer.get_config()
-        return type(self.kernel_initializer).from_config(config)
+    def _initial_core(self, shape, dtype=None):
+        """A matrix an expert: Keras takes three axes for those of a convolution."""
+        matrices = [
+            renewed_initializer(self.kernel_initializer, 3 + i)(shape[1:], dtype=dtype)
+            for i in range(shape[0])
+        ]
+        return ops.stack(matrices)  # (E, rank, rank)

@@ -92,6 +92,48 @@ def test_the_bias_of_a_mixture_counts_once():
     np.testing.assert_allclose(layer([X0, X]), before + 2 * X0, rtol=1e-4, atol=1e-5)
 
 
+def test_an_expert_starts_as_a_matrix_of_its_own():
+    """An orthogonal initializer makes each orthogonal, and no two are equal."""
+    initializer = keras.initializers.Orthogonal(seed=1)
+    layer = CrossLayer(4, 3, kernel_initializer=initializer)
+    layer.build([(None, 9), (None, 9)])
+    core = np.asarray(layer.core)
+    squares = core @ core.transpose(0, 2, 1)
+    np.testing.assert_allclose(squares, [np.eye(4)] * 3, atol=1e-5)
+    assert not np.allclose(core[0], core[1])
+
+
+def test_the_scale_of_a_core_does_not_fall_with_the_experts():
+    """Glorot's variance of an r × r matrix is 1/r."""
+    layer = CrossLayer(16, 16)
+    layer.build([(None, 9), (None, 9)])
+    np.testing.assert_allclose(np.var(np.asarray(layer.core)), 1 / 16, rtol=0.1)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_the_factors_of_a_square_layer_start_apart(seed):
+    layer = CrossLayer(5, kernel_initializer=keras.initializers.GlorotUniform(seed))
+    layer.build([X0.shape, X.shape])
+    assert not np.allclose(layer.down.kernel, layer.dense.kernel)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 50.0])
+def test_gates(temperature):
+    """Equal scores weigh the experts alike; a large one takes a single expert."""
+    layer = _mixture(3)
+    layer.gate.kernel.assign(np.zeros((5, 3)))
+    layer.gate.bias.assign([0.0, temperature, 0.0])
+    down = np.asarray(layer.down.kernel).reshape(5, 3, 2)
+    up = np.asarray(layer.dense.kernel).reshape(3, 2, 5)
+    core, bias = np.asarray(layer.core), np.asarray(layer.dense.bias)
+    experts = [
+        X0 * (np.tanh(np.tanh(X @ down[:, i]) @ core[i]) @ up[i] + bias)
+        for i in range(3)
+    ]
+    mixed = experts[1] if temperature else np.mean(experts, axis=0)
+    np.testing.assert_allclose(layer([X0, X]), mixed + X, rtol=1e-4, atol=1e-5)
+
+
 def test_experts_need_a_rank():
     with pytest.raises(ValueError, match="`num_experts` needs the rank of the experts"):
         CrossLayer(num_experts=2)([X0, X])
