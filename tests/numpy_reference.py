@@ -557,9 +557,9 @@ def feature_gate(layer, x, condition=None):
 
 
 def bilinear_fusion_layer(layer, first, second):
-    products = np.asarray(layer.products, "float64")
-    heads, width = products.shape[:2]
-    products = products.reshape(heads, width, len(second) // heads, layer.units)
+    heads, products = layer.num_heads, np.asarray(layer.products, "float64")
+    shape = (heads, len(first) // heads, len(second) // heads, layer.units)
+    products = products.reshape(shape)
     kernels = [
         np.asarray(kernel, "float64")
         for kernel in (layer.first_kernel, layer.second_kernel)

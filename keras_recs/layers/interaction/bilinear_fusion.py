@@ -75,20 +75,21 @@ class BilinearFusion(keras.layers.Layer):
         heads, units = self.num_heads, self.units
         self.first_kernel = self._kernel("first_kernel", (first, units))
         self.second_kernel = self._kernel("second_kernel", (second, units))
-        self.products = self._kernel(
-            "products", (heads, first // heads, second // heads * units)
-        )
+        # One row a product: all of them add up to a logit, as the initializer sees it.
+        self.products = self._kernel("products", (first * second // heads, units))
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
         self.built = True
 
     def call(self, inputs):
         """Returns the logits."""
         first, second = inputs
-        heads, width, columns = self.products.shape
+        heads, units = self.num_heads, self.units
+        width, other = first.shape[-1] // heads, second.shape[-1] // heads
         x = ops.reshape(first, (-1, heads, width))  # (B, A, H1/A)
-        y = ops.reshape(second, (-1, heads, columns // self.units))  # (B, A, H2/A)
-        x = ops.einsum("bai,aij->baj", x, self.products)  # (B, A, H2/A·K)
-        x = ops.reshape(x, (-1, heads, columns // self.units, self.units))
+        y = ops.reshape(second, (-1, heads, other))  # (B, A, H2/A)
+        kernel = ops.reshape(self.products, (heads, width, other * units))
+        x = ops.einsum("bai,aij->baj", x, kernel)  # (B, A, H2/A·K)
+        x = ops.reshape(x, (-1, heads, other, units))  # (B, A, H2/A, K)
         pairs = ops.einsum("bajk,baj->bk", x, y)  # (B, K)
         linear = ops.matmul(first, self.first_kernel)  # (B, K)
         linear = linear + ops.matmul(second, self.second_kernel)

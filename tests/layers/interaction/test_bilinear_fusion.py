@@ -49,6 +49,14 @@ def test_heads_do_not_meet():
     np.testing.assert_array_equal(layer([first, second]), np.zeros((3, 1)))
 
 
+def test_the_products_start_small_enough_for_their_number():
+    """8,000 products of numbers of size 1 give logits of size 1, not of size 5."""
+    layer = BilinearFusion(num_heads=5)
+    layer.build([(None, 400), (None, 100)])
+    deviation = np.std(np.asarray(layer.products))
+    np.testing.assert_allclose(deviation, np.sqrt(2 / 8001), rtol=0.05)
+
+
 def test_messages():
     for name in ("units", "num_heads"):
         with pytest.raises(ValueError, match=f"`{name}` must be a positive integer"):
