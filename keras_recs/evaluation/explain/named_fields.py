@@ -1,0 +1,53 @@
+"""Which features a tensor within a model holds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras_recs.layers import FeatureEmbedding, NumericEmbedding
+
+# Operations that keep what lies where.
+SAME = {
+    "Activation",
+    "BatchNormalization",
+    "Cast",
+    "Dropout",
+    "ExpandDims",
+    "Flatten",
+    "Identity",
+    "LayerNormalization",
+    "Reshape",
+}
+JOINS = {"Concatenate", "Stack"}
+
+
+def named_fields(tensor: Any) -> list[tuple[str, int]]:
+    """Names the fields of a symbolic tensor by walking back to where they come from.
+
+    Args:
+        tensor: symbolic `(B, F, D)` or `(B, N)` of a functional model.
+
+    Returns:
+        Pairs of a name and how many numbers the field has; together as many as an
+        example of the tensor. What comes from other layers than embeddings, inputs
+        and what joins them has the layer's name.
+    """
+    operation, node_index, tensor_index = tensor._keras_history
+    node = operation._inbound_nodes[node_index]
+    parents = node.input_tensors
+    kind = type(operation).__name__
+    rank = len(tensor.shape)
+    size = math.prod(tensor.shape[1:])
+    if isinstance(operation, FeatureEmbedding) and tensor_index == 0:
+        return [(name, tensor.shape[-1]) for name in operation.field_names]
+    if isinstance(operation, NumericEmbedding):
+        return [(name, tensor.shape[-1]) for name, _ in named_fields(parents[0])]
+    if kind in SAME and math.prod(parents[0].shape[1:]) == size:
+        return named_fields(parents[0])
+    if kind in JOINS and operation.axis in (1, -1 if rank == 2 else 1):
+        return [field for parent in parents for field in named_fields(parent)]
+    if rank == 3 and tensor.shape[1] > 1:
+        rows = range(tensor.shape[1])
+        return [(f"{operation.name}[{row}]", tensor.shape[2]) for row in rows]
+    return [(operation.name, size)]
