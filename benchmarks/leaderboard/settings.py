@@ -42,7 +42,6 @@ class Published:
 
 _TOWER = {"hidden_units": (400, 400, 400), "batch_norm": True}
 _TOP = {"top_units": (400, 400, 400), "batch_norm": True, "dropout": 0.4}
-_MASKS = {"num_blocks": 3, "block_units": 50, "reduction_ratio": 2}
 
 FRAPPE = {
     "logistic_regression": Setting({}, 1e-5),
@@ -61,26 +60,43 @@ FRAPPE = {
             "num_attention_layers": 6,
             "num_heads": 4,
             "projection_dim": 32,
-            "hidden_units": (),
+            "hidden_units": None,
         },
         0.05,
     ),
     "masknet": Setting(
         {
-            **_MASKS,
+            "structure": "serial",
+            "num_blocks": 3,
+            "block_units": 400,
+            "reduction_ratio": 1,
+            "layer_norm": False,
+            "hidden_units": (),
+            "dropout": 0.3,
+        },
+        0.1,
+    ),
+    "masknet_parallel": Setting(
+        {
             "structure": "parallel",
+            "num_blocks": 3,
+            "block_units": 50,
+            "reduction_ratio": 2,
             "hidden_units": (400, 400, 400),
             "dropout": 0.1,
         },
         0.1,
+        builder="masknet",
     ),
     "finalmlp": Setting(
         {
             "hidden_units": (400,),
             "second_hidden_units": (100,),
+            "num_heads": 5,
+            "gate_units": (400,),
+            "gate_features": (("user",), ("item",)),
             "batch_norm": True,
             "dropout": 0.4,
-            "num_heads": 5,
         },
         0.05,
     ),
@@ -99,7 +115,7 @@ MOVIELENS = {
             "num_attention_layers": 3,
             "num_heads": 2,
             "projection_dim": 16,
-            "hidden_units": (),
+            "hidden_units": None,
         },
         1e-3,
         1e-2,
@@ -125,6 +141,7 @@ PUBLISHED = {
         "dlrm_dot": Published(),
         "autoint": Published((0.9831, 0.1637)),
         "masknet": Published((0.9843, 0.1727), (0.98366, 0.1694)),
+        "masknet_parallel": Published(),
         "finalmlp": Published((0.9861, 0.1484)),
     },
     "ml-1m": {
