@@ -144,11 +144,17 @@ def load_config(path: str) -> Config:
     The `config.json` of a run is one too.
 
     Raises:
-        ValueError: if the file is not there or has no `get_config`.
+        ValueError: if the file is not there, has no `get_config` or unknown keys.
     """
     file = Path(path)
     if file.is_file() and file.suffix == ".json":
-        return Config(**json.loads(file.read_text(encoding="utf-8")))
+        try:
+            return Config(**json.loads(file.read_text(encoding="utf-8")))
+        except TypeError as error:
+            raise ValueError(
+                f"'{path}' must hold the arguments of Config, as the config.json of a "
+                f"run does ({error})."
+            ) from error
     if not file.is_file() or file.suffix != ".py":
         raise ValueError(
             "`--config` must be a Python file such as "

@@ -22,6 +22,8 @@ _RANGES: dict[str, Any] = {
     "kernel_regularizer": _STRENGTHS,
     "num_cross_layers": [1, 2, 3, 4],
     "projection_dim": [None, 16, 64],
+    "attention_units": [(36,), (64, 16), (80, 40)],
+    "use_softmax": [False, True],
     "num_layers": _COUNTS,
     "num_attention_layers": _COUNTS,
     "num_heads": [1, 2, 4],
@@ -43,6 +45,7 @@ _RANGES: dict[str, Any] = {
 _OF_BUILDER: dict[str, dict[str, Any]] = {
     "autoint": {"projection_dim": [16, 32, 64], "hidden_units": [None, *_WIDTHS]},
     "dcn_v2": {"num_experts": None},  # needs `projection_dim`, which may be `None`
+    "din": {"activation": ["dice", "relu"]},
     "masknet": {"structure": ["parallel", "serial"]},
 }
 # Of training; `batch_size` is searched where a space names it.

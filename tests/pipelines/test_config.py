@@ -128,3 +128,11 @@ def test_shipped_configurations(path):
 def test_values_are_checked(setting, message):
     with pytest.raises(ValueError, match=message):
         CONFIG.replaced([setting])
+
+
+def test_the_configuration_of_a_run_is_one(tmp_path):
+    CONFIG.replaced(["epochs=3"]).save(tmp_path / "config.json")
+    assert load_config(str(tmp_path / "config.json")) == CONFIG.replaced(["epochs=3"])
+    (tmp_path / "other.json").write_text('{"data": "x", "epoch": 3}')
+    with pytest.raises(ValueError, match="must hold the arguments of Config"):
+        load_config(str(tmp_path / "other.json"))

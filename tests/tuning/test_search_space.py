@@ -59,7 +59,7 @@ def test_a_model_of_two_draws_of_each_builder(name, tmp_path):
 
 def test_every_argument_is_decided_on():
     """A new one gets a range, or is named here."""
-    held = {"embedding_options", "gate_features", "num_experts", "seed"}
+    held = {"embedding_options", "gate_features", "num_experts", "seed", "targets"}
     undecided = {
         f"{name}: {argument}"
         for name in harness.builders()
