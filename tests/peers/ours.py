@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_recs import CategoricalFeature, Label, NumericFeature, Schema, layers, models
+from tests.peers.problems import HEADS
 
 
 def assign(layer, values):
@@ -117,6 +118,20 @@ def flat_maps(maps, prefix=""):
 def dot(dense, fields):
     every = np.concatenate([dense[:, None], fields], 1)
     return np.concatenate([dense, layers.DotInteraction()(every)], 1)
+
+
+def field_attention(fields, scaled=False, **kernels):
+    width = kernels["query"].shape[1]
+    layer = layers.FieldAttention(HEADS, width // HEADS, scaled=scaled)
+    layer.build(fields.shape)
+    if width == fields.shape[-1]:
+        assert (kernels.pop("residual") == np.eye(width)).all()
+    assign(layer, {f"{name}/kernel": kernel for name, kernel in kernels.items()})
+    return layer(fields)
+
+
+def field_attention_scaled(**arrays):
+    return field_attention(scaled=True, **arrays)
 
 
 # === Models ===

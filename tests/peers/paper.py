@@ -116,6 +116,10 @@ def field_attention(fields, query, key, value, residual, scaled=False):
     return np.maximum(np.concatenate(heads, -1) + fields @ residual, 0)
 
 
+def field_attention_scaled(**arrays):
+    return field_attention(scaled=True, **arrays)
+
+
 def target_attention(
     query, keys, lengths, hidden_kernel, hidden_bias, kernel, bias, normalized=False
 ):

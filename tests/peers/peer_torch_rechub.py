@@ -80,7 +80,7 @@ def cross_mixture_of_one_example(**arrays):
     return cross_mixture(**arrays)
 
 
-def field_attention(fields, query, key, value, residual):
+def field_attention_scaled(fields, query, key, value, residual):
     """`(B, F, D)`; scores are scaled."""
     layer = InteractingLayer(fields.shape[-1], problems.HEADS)
     linears = [layer.W_Q, layer.W_K, layer.W_V, layer.W_Res]
@@ -191,7 +191,7 @@ if __name__ == "__main__":
                 cross_mixture_of_one_example,
                 cin,
                 cin_split_half,
-                field_attention,
+                field_attention_scaled,
                 target_attention,
                 target_attention_softmax,
                 dice_one_alpha,

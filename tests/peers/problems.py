@@ -86,10 +86,17 @@ def problems():
         "dot": {"dense": normal(6, 4), "fields": fields},
         "field_attention": {
             "fields": fields,
+            "query": normal(4, 6),
+            "key": normal(4, 6),
+            "value": normal(4, 6),
+            "residual": normal(4, 6),
+        },
+        "field_attention_scaled": {
+            "fields": fields,
             "query": normal(4, 4),
             "key": normal(4, 4),
             "value": normal(4, 4),
-            "residual": normal(4, 4),
+            "residual": np.eye(4, dtype="float32"),
         },
         "target_attention": attention,
         "target_attention_softmax": attention,

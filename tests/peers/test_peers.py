@@ -175,9 +175,12 @@ def test_cin_with_relu_and_one_output(split_half, answers_of):
 
 def test_scaled_scores_of_fields(answers_of):
     """torch-rechub divides the scores by √D; the paper of AutoInt does not."""
-    theirs = answers_of("torch_rechub")["field_attention"]
-    assert_equal(theirs, paper.field_attention(scaled=True, **wide("field_attention")))
-    assert_differ(theirs, by_the_paper("field_attention"))
+    name = "field_attention_scaled"
+    theirs = answers_of("torch_rechub")[name]
+    assert_equal(theirs, by_us(name))
+    assert_equal(theirs, by_the_paper(name))
+    assert_differ(theirs, paper.field_attention(**wide(name)))
+    assert_differ(theirs, ours.field_attention(**problems()[name]))
 
 
 @pytest.mark.parametrize("normalized", [False, True])
