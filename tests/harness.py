@@ -61,6 +61,10 @@ SMALL_ARGUMENTS = {
     "embeddings_regularizer": "l2",
     "embedding_options": embedding_options,
     "kernel_regularizer": "l2",
+    "attention_units": (5,),
+    "use_softmax": True,
+    "targets": {"history": "user"},
+    "activation": "tanh",
     "seed": 5,
 }
 # Where the word means something else in one builder.
@@ -76,6 +80,7 @@ SIZES = (
     "block_units",
     "second_hidden_units",
     "gate_units",
+    "attention_units",
 )
 
 
@@ -127,6 +132,28 @@ def builders():
     ]
     parts = ("build_inputs", "table_rows")
     return sorted(name for name in names if name.islower() and name not in parts)
+
+
+# The schemas of `model_schemas`, and what does not go together.
+SCHEMAS = (
+    "every kind of feature, two labels",
+    "every kind of feature, one label",
+    "no numbers",
+    "weights of values",
+    "histories",
+)
+WITHOUT_HISTORY = ("no numbers", "weights of values")
+NEED_HISTORY = ("din",)
+
+
+def builders_and_schemas():
+    """Pairs of a builder and the name of a schema for which it builds a model."""
+    return [
+        (name, schema)
+        for schema in SCHEMAS
+        for name in builders()
+        if not (name in NEED_HISTORY and schema in WITHOUT_HISTORY)
+    ]
 
 
 def find_class(name):
@@ -214,6 +241,13 @@ def _lookups(batch):
     }
 
 
+def _history(batch):
+    """A candidate, events and a mask, some of which are padding."""
+    mask = np.resize([[True] * 4, [False, True, True, False], [False] * 4], (batch, 4))
+    parts = [_floats(3)(batch)["inputs"], _floats(4, 3)(batch + 1)["inputs"][:batch]]
+    return {"inputs": [*parts, mask]}
+
+
 def layer_cases(folder):
     """A case for each registered layer class, by name.
 
@@ -280,6 +314,10 @@ def layer_cases(folder):
                     _floats(5)(batch + 7)["inputs"][:batch],
                 ]
             },
+        ),
+        "Dice": LayerCase(
+            {"momentum": 0.8, "epsilon": 0.01, "alpha_initializer": "ones"},
+            _floats(4, 3),
         ),
         "DotInteraction": LayerCase({}, _floats(4, 3)),
         "DownSamplingCorrection": LayerCase(
@@ -435,6 +473,9 @@ def layer_cases(folder):
             },
             lambda batch: {"inputs": _rows(batch, 11, 2)},
         ),
+        "TargetAttention": LayerCase(
+            {"hidden_units": (5,), "activation": "prelu", "use_softmax": True}, _history
+        ),
         "TwoLevelTable": LayerCase(
             {
                 "num_rows": 6,
@@ -535,7 +576,13 @@ def functional(layer, values, batch=None):
 
 def model_schemas(folder):
     """Schemas by name on which every builder must work."""
-    from keras_recs import CategoricalFeature, Label, MultiValuedFeature, Schema
+    from keras_recs import (
+        CategoricalFeature,
+        Label,
+        MultiValuedFeature,
+        Schema,
+        SequenceFeature,
+    )
     from tests.samples import click_schema
 
     return {
@@ -561,6 +608,19 @@ def model_schemas(folder):
                 MultiValuedFeature("sqrtn", table="sum", weights="y", combiner="sqrtn"),
             ],
             labels=[Label("click")],
+        ),
+        # Items and their categories, items once more, and words without a candidate.
+        "histories": Schema(
+            features=[
+                SequenceFeature("seen", table="item", max_length=4, padding="left"),
+                CategoricalFeature("shop", vocabulary_size=3),
+                SequenceFeature("kinds", table="kind", max_length=4, padding="left"),
+                SequenceFeature("bought", table="item", max_length=4, padding="left"),
+                CategoricalFeature("item", vocabulary_size=7, num_oov=2),
+                CategoricalFeature("kind", hash_bins=4),
+                SequenceFeature("words", hash_bins=5, max_length=3, combiner="sum"),
+            ],
+            labels=[Label("click"), Label("rating", task="regression")],
         ),
     }
 

@@ -269,6 +269,29 @@ def mlp(x, layers, activation=relu):
     return x
 
 
+def dice(s, alpha, mean, variance, epsilon=1e-9):
+    """p·s + (1 − p)·α·s, channel by channel of `(N,)`."""
+    outputs = []
+    for k in range(len(s)):
+        p = sigmoid((s[k] - mean[k]) / math.sqrt(variance[k] + epsilon))
+        outputs.append(p * s[k] + (1 - p) * alpha[k] * s[k])
+    return np.array(outputs)
+
+
+def attend(candidate, events, score, use_softmax=False):
+    """Σ_j a_j e_j over the events that are there, `(n, D)` with n ≥ 0."""
+    weights = []
+    for e in events:
+        seen = np.concatenate([candidate, e, candidate - e, candidate * e])
+        weights.append(score(seen))
+    if use_softmax and weights:
+        weights = softmax(weights)
+    total = np.zeros(len(candidate))
+    for weight, e in zip(weights, events, strict=True):
+        total += weight * e
+    return total
+
+
 class Stacked:
     """A `FeatureEmbedding` read again: tables one below the other, row r in shard r mod N."""
 
@@ -291,11 +314,13 @@ class Stacked:
         """`(F, D)` of one example: single values first, then the pooled ones."""
         single, pooled = [], []
         for feature in self.features:
+            if feature not in example:  # one that is drawn in training
+                continue
             value = np.asarray(example[feature])
             if value.ndim == 0:
                 # Row 0 is padding, which a single value cannot be.
                 single.append(self.row(feature, int(value) or 1))
-            else:
+            elif feature in self.combiners:
                 there = [self.row(feature, int(r)) for r in value if r != 0]
                 dim = next(iter(self.tables.values())).shape[1]
                 there = np.array(there, "float64").reshape(-1, dim)
@@ -305,6 +330,15 @@ class Stacked:
                     weights = [w for w, r in zip(given, value, strict=True) if r != 0]
                 pooled.append(pool(there, self.combiners[feature], weights))
         return np.array(single + pooled, "float64")
+
+    def vector(self, feature, example):
+        """`(D,)` of a single-valued feature."""
+        return np.array(self.row(feature, int(example[feature]) or 1), "float64")
+
+    def event(self, feature, r):
+        """`(D,)` of a row of a sequence: zeros for padding."""
+        row = np.array(self.row(feature, int(r)), "float64")
+        return row if r != 0 else 0 * row
 
 
 def _dense(layer):
@@ -593,6 +627,64 @@ def weighted_logistic(times, predictions):
         p = 1 / (1 + math.exp(-math.log(prediction)))
         total -= time * math.log(p) if time > 0 else math.log(1 - p)
     return total / len(times)
+
+
+def _dice_mlp(layer, x):
+    for dense, activation, *_ in layer.blocks:
+        kernel, bias = _dense(dense)
+        statistics = (activation.alpha, activation.moving_mean)
+        parts = [np.asarray(w, "float64") for w in statistics]
+        variance = np.asarray(activation.moving_variance, "float64")
+        x = dice(x @ kernel + bias, *parts, variance)
+    return x
+
+
+def _histories(schema):
+    """Lists of pairs of a sequence and its candidate, which tell of the same events."""
+    lists = ("MultiValuedFeature", "SequenceFeature")
+    candidates = {}
+    for f in schema.id_features:
+        if type(f).__name__ not in lists and f.name == f.table_name:
+            candidates[f.table_name] = f.name
+    found = []
+    for f in schema.sequence_features:
+        if f.table_name not in candidates:
+            continue
+        pair = (f.name, candidates[f.table_name])
+        last = [h for h in found if schema[h[0][0]].max_length == f.max_length][-1:]
+        if last and pair[1] not in [target for _, target in last[0]]:
+            last[0].append(pair)
+        else:
+            found.append([pair])
+    return found
+
+
+def _candidate_and_events(table, history, example):
+    """The candidate's vector, and those of the events that are there."""
+    candidate = np.concatenate([table.vector(t, example) for _, t in history])
+    events = []
+    for t in range(len(example[history[0][0]])):
+        rows = {name: int(example[name][t]) for name, _ in history}
+        if any(row != 0 for row in rows.values()):
+            parts = [table.event(name, row) for name, row in rows.items()]
+            events.append(np.concatenate(parts))
+    return candidate, events
+
+
+def din(model, schema, example):
+    table = Stacked(model.get_layer("embedding"))
+    parts = [table.fields(example).reshape(-1)]
+    for i, history in enumerate(_histories(schema)):
+        attention = model.get_layer(f"attention_{i}")
+        kernel, bias = _dense(attention.score)
+
+        def score(seen, attention=attention, kernel=kernel, bias=bias):
+            return float((_dice_mlp(attention.mlp, seen) @ kernel + bias)[0])
+
+        candidate, events = _candidate_and_events(table, history, example)
+        parts.append(attend(candidate, events, score, attention.use_softmax))
+    x = np.concatenate([*parts, _numbers(schema, example)])
+    return _answers(schema, _head(model, _dice_mlp(model.get_layer("deep"), x)))
 
 
 # === Metrics ===

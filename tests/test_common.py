@@ -9,12 +9,6 @@ from tests import harness
 
 CLASSES = harness.layer_classes()
 BUILDERS = harness.builders()
-SCHEMAS = (
-    "every kind of feature, two labels",
-    "every kind of feature, one label",
-    "no numbers",
-    "weights of values",
-)
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +224,7 @@ def test_the_harness_knows_every_argument(name):
     assert not unknown, "add them to SMALL_ARGUMENTS in tests/harness.py"
 
 
-@pytest.mark.parametrize("schema_name", SCHEMAS)
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize(("name", "schema_name"), harness.builders_and_schemas())
 def test_model(name, schema_name, schemas):
     """Names, shapes for any batch, eager = graph, config round trip, gradients."""
     import keras

@@ -1,5 +1,6 @@
 """Keras layers of recommenders."""
 
+from keras_recs.layers.dice import Dice
 from keras_recs.layers.down_sampling_correction import DownSamplingCorrection
 from keras_recs.layers.embedding.batch_l2 import BatchL2
 from keras_recs.layers.embedding.compositional import Compositional
@@ -23,6 +24,7 @@ from keras_recs.layers.interaction.power_features import PowerFeatures
 from keras_recs.layers.interaction.vector_cross_layer import VectorCrossLayer
 from keras_recs.layers.mlp import MLP
 from keras_recs.layers.prediction_heads import PredictionHeads
+from keras_recs.layers.sequence.target_attention import TargetAttention
 
 __all__ = [
     "CIN",
@@ -31,6 +33,7 @@ __all__ = [
     "BilinearFusion",
     "Compositional",
     "CrossLayer",
+    "Dice",
     "DotInteraction",
     "DownSamplingCorrection",
     "DynamicVocabulary",
@@ -46,6 +49,7 @@ __all__ = [
     "PredictionHeads",
     "QuotientRemainder",
     "TableConfig",
+    "TargetAttention",
     "TwoLevelTable",
     "VectorCrossLayer",
 ]

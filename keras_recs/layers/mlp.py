@@ -2,7 +2,11 @@
 
 import keras
 
+from keras_recs.layers.dice import Dice
 from keras_recs.register import register
+
+# Activations with weights of their own: a layer a block.
+LEARNED = ("dice", "prelu")
 
 
 @register
@@ -11,14 +15,19 @@ class MLP(keras.layers.Layer):
 
     Args:
         hidden_units: ints. Width of each layer.
-        activation: Keras activation of every layer. Defaults to `"relu"`.
+        activation: Keras activation of every layer, or `"dice"` or `"prelu"`, which
+            learn a slope for each channel. Defaults to `"relu"`.
         batch_norm: bool. Normalize before the activation, with a momentum of 0.9 and
             an ε of 1e-5. Defaults to `False`.
         dropout: float. Rate after the activation. Defaults to `0.0`.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
-    Input shape: `(B, …, N)`.
+    Call arguments:
+        inputs: `(B, …, N)`.
+        mask: bool `(B, …)`, true where a position counts in the statistics of the
+            normalization and of `"dice"`. Defaults to `None`: everywhere.
+
     Output shape: `(B, …, hidden_units[-1])`.
 
     Raises:
@@ -46,25 +55,28 @@ class MLP(keras.layers.Layer):
                 "`hidden_units` must be one or more positive integers. Received: "
                 f"hidden_units={hidden_units!r}"
             )
-        self.activation = keras.activations.get(activation)
+        is_learned = isinstance(activation, str) and activation in LEARNED
+        self.activation = (
+            activation if is_learned else keras.activations.get(activation)
+        )
         self.batch_norm = batch_norm
         self.dropout = dropout
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.seed = seed
+        self.supports_masking = True
 
     def build(self, input_shape):
         """Creates the dense layers."""
         self.blocks = []
         shape = tuple(input_shape)
         policy = self.dtype_policy
+        bends = (keras.activations.relu, *LEARNED)
         for i, units in enumerate(self.hidden_units):
             block = [
                 keras.layers.Dense(
                     units,
                     kernel_initializer=(
-                        "he_normal"
-                        if self.activation is keras.activations.relu
-                        else "glorot_uniform"
+                        "he_normal" if self.activation in bends else "glorot_uniform"
                     ),
                     kernel_regularizer=self.kernel_regularizer,
                     dtype=policy,
@@ -78,11 +90,7 @@ class MLP(keras.layers.Layer):
                     momentum=0.9, epsilon=1e-5, dtype=policy, name=f"norm_{i}"
                 )
                 block.append(norm)
-            block.append(
-                keras.layers.Activation(
-                    self.activation, dtype=policy, name=f"activation_{i}"
-                )
-            )
+            block.append(self._activation(f"activation_{i}", len(shape)))
             if self.dropout:
                 seed = None if self.seed is None else self.seed + i
                 block.append(
@@ -96,14 +104,14 @@ class MLP(keras.layers.Layer):
             self.blocks.append(block)
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, mask=None):
         """Returns the last layer's output."""
         x = inputs
         for block in self.blocks:
             for layer in block:
-                if isinstance(
-                    layer, (keras.layers.BatchNormalization, keras.layers.Dropout)
-                ):
+                if isinstance(layer, (keras.layers.BatchNormalization, Dice)):
+                    x = layer(x, training=training, mask=mask)
+                elif isinstance(layer, keras.layers.Dropout):
                     x = layer(x, training=training)
                 else:
                     x = layer(x)
@@ -117,10 +125,23 @@ class MLP(keras.layers.Layer):
         """Constructor arguments."""
         config = {
             "hidden_units": self.hidden_units,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": (
+                self.activation
+                if self.activation in LEARNED
+                else keras.activations.serialize(self.activation)
+            ),
             "batch_norm": self.batch_norm,
             "dropout": self.dropout,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "seed": self.seed,
         }
         return {**super().get_config(), **config}
+
+    def _activation(self, name, rank):
+        policy = self.dtype_policy
+        if self.activation == "dice":
+            return Dice(dtype=policy, name=name)
+        if self.activation == "prelu":
+            shared = list(range(1, rank - 1))
+            return keras.layers.PReLU(shared_axes=shared, dtype=policy, name=name)
+        return keras.layers.Activation(self.activation, dtype=policy, name=name)

@@ -1,0 +1,119 @@
+"""Attention of a candidate to a history."""
+
+import keras
+from keras import ops
+
+from keras_recs.layers.mlp import MLP
+from keras_recs.layers.sequence.masked_softmax import masked_softmax
+from keras_recs.register import register
+
+
+@register
+class TargetAttention(keras.layers.Layer):
+    """Sums a history, each event weighed by an MLP that sees it beside the candidate.
+
+    Without softmax, as in the paper, the weights need not sum to 1: how much of a
+    history speaks for the candidate remains visible.
+
+    Args:
+        hidden_units: ints. Widths of the MLP; one linear unit follows. Defaults to
+            `(80, 40)`.
+        activation: Keras activation of the MLP, or `"dice"`, in whose statistics
+            padding does not count. Defaults to `"dice"`.
+        use_softmax: bool. Softmax over the events that are there. Defaults to `False`.
+
+    Call arguments:
+        inputs: list of the candidate `(B, D)`, the events `(B, T, D)` and a bool mask
+            `(B, T)`, true where an event is there. Without a mask all are.
+        return_attention_scores: bool. Return the weights too. Defaults to `False`.
+
+    Output shape: `(B, D)`, or a pair of that and the weights, float32 `(B, T)`. Padding
+        weighs exactly 0; a history of padding alone gives zeros.
+
+    Raises:
+        ValueError: for inputs of other shapes.
+
+    Example:
+    >>> layer = keras_recs.layers.TargetAttention((8,))
+    >>> mask = np.array([[True, True, False], [True, False, False]])
+    >>> inputs = [np.ones((2, 4)), np.ones((2, 3, 4)), mask]
+    >>> output, weights = layer(inputs, return_attention_scores=True)
+    >>> tuple(output.shape), [float(weight) for weight in weights[:, 2]]
+    ((2, 4), [0.0, 0.0])
+
+    Reference: [Zhou et al., 2018](https://arxiv.org/abs/1706.06978):
+    v(A) = Σ_j a(e_j, v_A) e_j, where a sees e_j, v_A, their difference and product
+    """
+
+    def __init__(
+        self, hidden_units=(80, 40), activation="dice", use_softmax=False, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.hidden_units = tuple(hidden_units)
+        self.activation = activation
+        self.use_softmax = use_softmax
+
+    def build(self, input_shape):
+        """Creates the MLP."""
+        dim = _checked_dim(input_shape)
+        policy = self.dtype_policy
+        self.mlp = MLP(self.hidden_units, self.activation, dtype=policy, name="mlp")
+        self.mlp.build((None, None, 4 * dim))
+        self.score = keras.layers.Dense(1, dtype=policy, name="score")
+        self.score.build((None, None, self.hidden_units[-1]))
+        self.built = True
+
+    def call(self, inputs, training=None, return_attention_scores=False):
+        """Returns the weighed sum, and the weights where they are asked for."""
+        query, keys = inputs[0], inputs[1]
+        mask = None
+        if len(inputs) == 3:
+            mask = ops.cast(inputs[2], "bool")  # (B, T)
+        candidate = ops.expand_dims(query, 1) + ops.zeros_like(keys)  # (B, T, D)
+        pairs = [candidate, keys, candidate - keys, candidate * keys]
+        hidden = self.mlp(
+            ops.concatenate(pairs, axis=-1), training=training, mask=mask
+        )  # (B, T, H)
+        scores = ops.squeeze(self.score(hidden), axis=-1)  # (B, T)
+        scores = ops.cast(scores, "float32")
+        if self.use_softmax:
+            there = ops.ones_like(scores) if mask is None else mask
+            weights = masked_softmax(scores, there)
+        else:
+            weights = scores if mask is None else ops.where(mask, scores, 0.0)
+        row = ops.expand_dims(ops.cast(weights, keys.dtype), 1)  # (B, 1, T)
+        output = ops.squeeze(ops.matmul(row, keys), axis=1)  # (B, D)
+        return (output, weights) if return_attention_scores else output
+
+    def compute_output_spec(self, inputs, training=None, return_attention_scores=False):
+        """`(B, D)`, and float32 `(B, T)`."""
+        output = keras.KerasTensor(inputs[0].shape, self.compute_dtype)
+        if not return_attention_scores:
+            return output
+        return output, keras.KerasTensor(inputs[1].shape[:2], "float32")
+
+    def get_config(self):
+        """Constructor arguments."""
+        activation = self.activation
+        if not isinstance(activation, (str, dict)):
+            activation = keras.activations.serialize(activation)
+        config = {
+            "hidden_units": self.hidden_units,
+            "activation": activation,
+            "use_softmax": self.use_softmax,
+        }
+        return {**super().get_config(), **config}
+
+
+def _checked_dim(input_shape):
+    """D of `[(B, D), (B, T, D), (B, T)]`."""
+    shapes = [tuple(shape) for shape in input_shape if isinstance(shape, (tuple, list))]
+    ranks = [len(shape) for shape in shapes]
+    is_known = ranks in ([2, 3], [2, 3, 2]) and len(shapes) == len(input_shape)
+    if not is_known or shapes[0][-1] != shapes[1][-1] or shapes[0][-1] is None:
+        raise ValueError(
+            "The inputs of TargetAttention must be [candidate (batch, dim), events "
+            "(batch, time, dim), mask (batch, time)] of one dim; the mask may be left "
+            f"out. Received: shape={input_shape}"
+        )
+    return shapes[0][-1]
