@@ -134,6 +134,45 @@ def field_attention_scaled(**arrays):
     return field_attention(scaled=True, **arrays)
 
 
+def target_attention(use_softmax=False, **arrays):
+    query, keys, lengths = (arrays[name] for name in ("query", "keys", "lengths"))
+    mask = np.arange(keys.shape[1]) < lengths[:, None]
+    layer = layers.TargetAttention(
+        arrays["hidden_bias"].shape, activation="sigmoid", use_softmax=use_softmax
+    )
+    layer.build([query.shape, keys.shape, mask.shape])
+    values = {
+        "mlp/dense_0/kernel": arrays["hidden_kernel"],
+        "mlp/dense_0/bias": arrays["hidden_bias"],
+        "score/kernel": arrays["kernel"],
+        "score/bias": arrays["bias"],
+    }
+    assign(layer, values)
+    return layer([query, keys, mask])
+
+
+def target_attention_softmax(**arrays):
+    return target_attention(use_softmax=True, **arrays)
+
+
+def dice(x, alpha, mean, variance, training=False):
+    layer = layers.Dice()
+    layer.build(x.shape)
+    values = {"alpha": alpha, "moving_mean": mean, "moving_variance": variance}
+    assign(layer, values)
+    return layer(x, training=training)
+
+
+def dice_of_a_batch(x, alpha):
+    unused = np.zeros(x.shape[1])
+    alphas = np.broadcast_to(alpha, x.shape[1])
+    return dice(x, alphas, unused, unused, training=True)
+
+
+def dice_one_alpha(x, alpha):
+    return dice_of_a_batch(x, alpha)
+
+
 # === Models ===
 
 

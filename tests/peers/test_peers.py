@@ -194,6 +194,7 @@ def test_attention_over_padding(normalized, answers_of):
     full = arrays["lengths"] == 5
     assert_equal(theirs[full], by_the_paper(name)[full])
     assert_differ(theirs[~full], by_the_paper(name)[~full])
+    assert_equal(by_us(name), by_the_paper(name))
 
 
 def test_dice_of_each_example(answers_of):
@@ -201,6 +202,7 @@ def test_dice_of_each_example(answers_of):
     theirs = answers_of("torch_rechub")["dice_one_alpha"]
     assert_equal(theirs, paper.dice_of_each_example(**wide("dice_one_alpha")))
     assert_differ(theirs, by_the_paper("dice_one_alpha"))
+    assert_equal(by_us("dice_one_alpha"), by_the_paper("dice_one_alpha"))
 
 
 def test_inverted_gate(answers_of):
