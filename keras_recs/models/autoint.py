@@ -60,7 +60,7 @@ def autoint(
 
     Raises:
         ValueError: for a schema that is not fitted, has no label or no categorical
-            feature, and for less than one attention layer.
+            feature, or a single field in all; for less than one attention layer.
 
     Reference: [Song et al., 2019](https://arxiv.org/abs/1810.11921)
     """
@@ -89,6 +89,11 @@ def autoint(
         fields = keras.layers.Concatenate(axis=1, name="fields")(
             [fields, number_fields]
         )  # (B, F + N, D)
+    if fields.shape[1] < 2:
+        raise ValueError(
+            "AutoInt lets fields attend to each other and needs two; the schema has "
+            f"only {list(schema.feature_names)}."
+        )
     # === Interact ===
     attended = fields
     for i in range(num_attention_layers):

@@ -1,0 +1,98 @@
+"""What every builder does with a schema or a batch that is not as it should be."""
+
+import numpy as np
+import pytest
+
+from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
+from tests import harness
+
+LABELS = [Label("click")]
+ITEM = CategoricalFeature("item", vocabulary_size=5)
+# It needs no categorical feature.
+TAKE_NUMBERS_ALONE = ("logistic_regression",)
+# They read a history, which these schemas do not have.
+NEED_A_HISTORY = ("dien", "din")
+BUILDERS = harness.builders()
+PLAIN_BUILDERS = [name for name in BUILDERS if name not in NEED_A_HISTORY]
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("schema")
+    return harness.model_schemas(folder)["every kind of feature, one label"]
+
+
+def predict(model, schema, batch=4):
+    outputs = model.predict_on_batch(harness.model_inputs(schema, batch))
+    assert all(np.isfinite(value).all() for value in outputs.values())
+    return outputs
+
+
+@pytest.mark.parametrize("name", PLAIN_BUILDERS)
+def test_a_schema_without_a_categorical_feature(name):
+    schema = Schema(features=[NumericFeature("price")], labels=LABELS)
+    if name in TAKE_NUMBERS_ALONE:
+        predict(harness.build_model(name, schema), schema)
+        return
+    message = r"needs a categorical feature, but .* only the numbers \['price'\]"
+    with pytest.raises(ValueError, match=message):
+        harness.build_model(name, schema)
+
+
+@pytest.mark.parametrize("name", PLAIN_BUILDERS)
+def test_a_schema_with_one_field(name):
+    schema = Schema(features=[ITEM], labels=LABELS)
+    if name in ("autoint", "dlrm"):
+        with pytest.raises(ValueError, match=r"needs two; .*only \['item'\]"):
+            harness.build_model(name, schema)
+        return
+    predict(harness.build_model(name, schema), schema)
+
+
+@pytest.mark.parametrize("name", NEED_A_HISTORY)
+def test_a_schema_without_a_history(name):
+    if name not in BUILDERS:
+        pytest.skip(f"there is no {name}")
+    schema = Schema(features=[ITEM], labels=LABELS)
+    with pytest.raises(ValueError, match=r"SequenceFeature.*table"):
+        harness.build_model(name, schema)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_schema_without_a_label(name, schema):
+    without = Schema(features=[ITEM, CategoricalFeature("user", vocabulary_size=4)])
+    if name in NEED_A_HISTORY:
+        pytest.skip("it needs a history first")
+    with pytest.raises(ValueError, match="`tasks` must name at least one label"):
+        harness.build_model(name, without)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_batch_without_a_feature(name, schema):
+    inputs = harness.model_inputs(schema, 3)
+    del inputs["item"]
+    with pytest.raises((ValueError, KeyError), match="item"):
+        harness.build_model(name, schema).predict_on_batch(inputs)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_padding_alone(name, schema):
+    """A user without any event or tag has finite predictions, alike in any batch."""
+    model = harness.build_model(name, schema)
+    inputs = harness.model_inputs(schema, 4)
+    for feature in ("history", "genres"):
+        inputs[feature] = np.zeros_like(inputs[feature])
+    outputs = model.predict_on_batch(inputs)["click"]
+    assert np.isfinite(outputs).all()
+    one = {key: value[:1] for key, value in inputs.items()}
+    np.testing.assert_allclose(model.predict_on_batch(one)["click"], outputs[:1], 1e-5)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_history_longer_than_its_padding(name, schema):
+    """The input has `max_length` places; the data cut to it, and a model refuses more."""
+    inputs = harness.model_inputs(schema, 3)
+    history = inputs["history"]
+    inputs["history"] = np.concatenate([history, history], axis=1)
+    with pytest.raises(ValueError, match="history"):
+        harness.build_model(name, schema).predict_on_batch(inputs)
