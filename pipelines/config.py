@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-_DICTS = ("model_arguments", "embedding_options", "space")
+_DICTS = ("model_arguments", "embedding_options", "optimizer_groups", "space")
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -26,6 +26,9 @@ class Config:
         optimizer: name of an optimizer of Keras or of `keras_recs.optimizers`, such as
             `"adam"` or `"rowwise_adagrad"`, whose step does not grow with the tables.
         learning_rate: float.
+        optimizer_groups: layer name to the optimizer of its weights, where that is
+            another: `{"wide": {"optimizer": "sparse_ftrl", "learning_rate": 0.05,
+            "l1": 0.001}}` trains Wide & Deep as in its paper.
         batch_size: int. Examples a step, over all replicas.
         epochs: int. At most.
         monitor: metric that chooses the epoch; `None` is what
@@ -44,6 +47,7 @@ class Config:
     embedding_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    optimizer_groups: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch_size: int = 1024
     epochs: int = 10
     monitor: str | None = None
@@ -86,8 +90,9 @@ class Config:
         """The configuration with `key=value` settings applied.
 
         Values are Python literals; what is none is text. `model_arguments.key=value`
-        reaches the builder, `embedding_options.key=value` its tables, and
-        `space.key=value` what is searched.
+        reaches the builder, `embedding_options.key=value` its tables,
+        `optimizer_groups.layer=value` its optimizers, and `space.key=value` what is
+        searched.
 
         Raises:
             ValueError: for an unknown key or a setting without `=`.

@@ -13,6 +13,7 @@ from pipelines.from_config import builder_of, training_data, validation_data
 def make_hypermodel(config: Config, schema):
     """The model of a configuration with ranges in the place of arguments."""
     from keras_recs import tuning
+    from keras_recs.training.make_optimizer import make_optimizer
 
     builder, arguments = builder_of(config)
     ranges = tuning.search_space(builder, config.space)
@@ -21,7 +22,9 @@ def make_hypermodel(config: Config, schema):
         builder,
         space=config.space,
         arguments={k: v for k, v in arguments.items() if k not in ranges},
-        optimizer=config.optimizer,
+        optimizer=lambda rate: make_optimizer(
+            config.optimizer, rate, config.optimizer_groups
+        ),
         objective=config.monitor,
         patience=config.patience,
         seed=config.seed,

@@ -54,7 +54,9 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
     with strategy.scope():
         model = build_model(config, schema)
         model.compile(
-            make_optimizer(config.optimizer, config.learning_rate),
+            make_optimizer(
+                config.optimizer, config.learning_rate, config.optimizer_groups
+            ),
             loss=keras_recs.losses.losses_of(schema),
             steps_per_execution=config.steps_per_execution,
         )

@@ -3,10 +3,11 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 from keras_recs import Schema
-from pipelines.config import Config
+from pipelines.config import Config, load_config
 from tests import samples
 
 
@@ -127,6 +128,46 @@ def test_unknown_optimizers(name):
         ValueError, match=rf"Keras optimizer such as .*'RowwiseAdagrad'.*='{name}'"
     ):
         make_optimizer(name, 0.1)
+
+
+def test_an_optimizer_of_a_group():
+    from keras_recs.training.make_optimizer import make_optimizer
+
+    wide = {"optimizer": "sparse_ftrl", "learning_rate": 0.5, "l1": 0.25}
+    optimizer = make_optimizer("sparse_adagrad", 0.125, {"wide": wide})
+    assert type(optimizer.default).__name__ == "SparseAdagrad"
+    assert float(optimizer.learning_rate) == 0.125
+    assert type(optimizer.groups["wide"]).__name__ == "SparseFTRL"
+    assert float(optimizer.groups["wide"].learning_rate) == 0.5
+    assert optimizer.groups["wide"].l1 == 0.25
+    for group, message in (
+        ("adam", "Group 'wide' of optimizers must be a dict"),
+        ({"optimizer": "adam"}, "Group 'wide' of optimizers must be a dict"),
+        ({**wide, "l3": 1}, "Group 'wide' of optimizers: .*l3"),
+        ({**wide, "optimizer": "x"}, "Group 'wide' of optimizers: .*optimizer='x'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make_optimizer("adam", 0.1, {"wide": group})
+
+
+def test_wide_and_deep_as_in_its_paper(prepared, tmp_path):
+    """FTRL's L1 leaves weights of the wide part at zero, the deep part has none."""
+    from pipelines.train import train
+
+    config = load_config("pipelines/configs/synthetic_wide_and_deep.py").replaced(
+        [
+            f"data={prepared}",
+            "epochs=1",
+            "batch_size=32",
+            "optimizer_groups.wide={'optimizer': 'sparse_ftrl', 'learning_rate': 0.05,"
+            " 'l1': 10.0}",
+        ]
+    )
+    model = train(config, tmp_path / "run", "none").model
+    wide = model.get_layer("wide").weight_of_value
+    assert not any(np.asarray(shard).any() for shard in wide.shards)
+    deep = np.asarray(model.get_layer("embedding").shards[0])
+    assert (deep[1:] != 0).all()
 
 
 def test_options_reach_the_tables(prepared):
