@@ -5,7 +5,8 @@ DATA ?= synthetic
 DATA_DIR ?=
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-floor test-backends test-peers lint benchmark
+.PHONY: install quickstart test test-floor test-backends test-peers lint benchmark \
+	benchmark-ranking
 
 install: $(VENV)/.installed
 
@@ -63,3 +64,13 @@ benchmark: install
 	$(BIN)/python -m benchmarks.embeddings $(if $(PEERS),--peers=$(PEERS)) \
 		$(if $(MODELS),--models=$(MODELS)) $(if $(ROWS),--rows=$(ROWS)) \
 		$(if $(BATCH),--batch=$(BATCH)) $(if $(INPUT),--input=$(INPUT))
+
+RANKING_PEERS := deepctr,torch_rechub,fuxictr
+
+# Every ranking model beside other libraries, or those of MODELS, PEERS, ROWS and BATCH.
+benchmark-ranking: install
+	$(BIN)/python benchmarks/peers/build_venvs.py \
+		--peers=$(or $(PEERS),$(RANKING_PEERS))
+	$(BIN)/python -m benchmarks.ranking $(if $(PEERS),--peers=$(PEERS)) \
+		$(if $(MODELS),--models=$(MODELS)) $(if $(ROWS),--rows=$(ROWS)) \
+		$(if $(BATCH),--batch=$(BATCH))

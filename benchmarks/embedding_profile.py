@@ -23,7 +23,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.hardware import hardware
-from benchmarks.peers.embedding_data import make_batches
+from benchmarks.peers.batches import make_batches
 
 MODEL = flags.DEFINE_enum("model", "dlrm", ["dlrm", "deepfm", "dcn_v2"], "Model.")
 ROWS = flags.DEFINE_integer("rows", 1_000_000, "Rows a table.")

@@ -22,7 +22,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PEERS = tuple(sorted(path.stem for path in (HERE / "requirements").glob("*.txt")))
-OWN = ("keras_recs", "stock_keras")  # run where the benchmark runs
+# They run where the benchmark runs.
+OWN = ("keras_recs", "stock_keras", "matrix_products")
 STAMP = ".requirements-sha256"
 
 

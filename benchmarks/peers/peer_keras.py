@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from peer_run import NUM_NUMBERS, Clock, Spec, load_batches
+from peer_run import Clock, Spec, load_batches, load_histories
 
 
 def start(spec: Spec) -> None:
@@ -16,23 +17,37 @@ def start(spec: Spec) -> None:
     tf.random.set_seed(spec.seed)
 
 
-def memory_dataset(spec: Spec, label_name: str | None = None, first_row: int = 0):
+def memory_dataset(
+    spec: Spec,
+    label_name: str | None = None,
+    first_row: int = 0,
+    histories: Mapping[str, str] | None = None,
+):
     """The batches of the `.npz`, without an end.
 
     Args:
         spec: the cell.
         label_name: where labels are a dict. Defaults to `None`: they are not.
         first_row: int. Row of the table that id 0 has. Defaults to `0`.
+        histories: dict of an array of `load_histories` to the name of its input.
+            Defaults to `None`: no such inputs.
 
     Returns:
         `tf.data.Dataset` of `({"C0": (B,) int32, …, "I0": (B,) float32, …}, (B, 1))`.
+        0 in a history remains 0.
     """
     import tensorflow as tf
 
     ids, numbers, labels = load_batches(spec)
     ids = (ids + first_row).astype("int32")
     inputs = {f"C{i}": ids[:, :, i] for i in range(spec.features)}
-    inputs |= {f"I{i}": numbers[:, :, i] for i in range(NUM_NUMBERS)}
+    inputs |= {f"I{i}": numbers[:, :, i] for i in range(spec.numbers)}
+    arrays = load_histories(spec)
+    for source, name in (histories or {}).items():
+        array = arrays[source]
+        if source != "lengths":
+            array = array + first_row * (array > 0)
+        inputs[name] = array.astype("int32")
     labels = labels[..., None]
     if label_name:
         labels = {label_name: labels}
@@ -45,7 +60,7 @@ def tfrecord_dataset(spec: Spec):
     import tensorflow as tf
 
     columns = {f"C{i}": tf.int64 for i in range(spec.features)}
-    columns |= {f"I{i}": tf.float32 for i in range(NUM_NUMBERS)}
+    columns |= {f"I{i}": tf.float32 for i in range(spec.numbers)}
     features = {
         name: tf.io.FixedLenFeature((), dtype)
         for name, dtype in (columns | {"click": tf.float32}).items()
@@ -73,12 +88,20 @@ def tfrecord_dataset(spec: Spec):
     )
 
 
-def make_dataset(spec: Spec):
+def make_dataset(spec: Spec, histories: Mapping[str, str] | None = None):
     """The input that the spec asks for."""
-    return (tfrecord_dataset if spec.input == "tfrecord" else memory_dataset)(spec)
+    if spec.input == "tfrecord":
+        return tfrecord_dataset(spec)
+    return memory_dataset(spec, histories=histories)
 
 
-def train(model: Any, dataset: Any, clock: Clock, callback_class: type) -> None:
+def train(
+    model: Any,
+    dataset: Any,
+    clock: Clock,
+    callback_class: type,
+    reports_mean: bool = True,
+) -> None:
     """`model.fit` until the clock says stop.
 
     Args:
@@ -86,6 +109,9 @@ def train(model: Any, dataset: Any, clock: Clock, callback_class: type) -> None:
         dataset: batches without an end.
         clock: times the steps.
         callback_class: `keras.callbacks.Callback` of the model's Keras.
+        reports_mean: bool. Whether callbacks see the mean loss since the first batch,
+            as they do outside of a graph, and not that of the batch. Defaults to
+            `True`.
     """
     base: Any = callback_class
 
@@ -98,9 +124,10 @@ def train(model: Any, dataset: Any, clock: Clock, callback_class: type) -> None:
             clock.built()
 
         def on_train_batch_end(self, batch, logs=None):
-            # Keras reports the mean since the first batch, not the loss of this one.
-            before, self.mean = self.mean, float(logs["loss"])
-            loss = self.mean * (batch + 1) - before * batch
+            loss = float(logs["loss"])
+            if reports_mean:
+                before, self.mean = self.mean, loss
+                loss = self.mean * (batch + 1) - before * batch
             if clock.tick(loss):
                 self.model.stop_training = True
 

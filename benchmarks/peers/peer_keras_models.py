@@ -7,7 +7,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import keras
 import numpy as np
 from keras import layers, ops
-from peer_run import CROSS_LAYERS, INITIAL_ACCUMULATOR, LEARNING_RATE, NUM_NUMBERS
+from peer_run import CROSS_LAYERS, INITIAL_ACCUMULATOR, LEARNING_RATE
 
 
 class DotPairs(layers.Layer):
@@ -86,7 +86,7 @@ def build(spec, embed=embed_each, dot=DotPairs, cross=Cross):
         Compiled `keras.Model` of `C0 …` and `I0 …`.
     """
     ids = [keras.Input((), name=f"C{i}", dtype="int32") for i in range(spec.features)]
-    singles = [keras.Input((), name=f"I{i}") for i in range(NUM_NUMBERS)]
+    singles = [keras.Input((), name=f"I{i}") for i in range(spec.numbers)]
     numbers = ops.stack(singles, axis=1)  # (B, 13)
     fields = embed(spec, ids, spec.dim)
     if spec.model == "dlrm":

@@ -1,6 +1,6 @@
 """What every peer's program shares: the spec, the data, the clock, the last line.
 
-Only numpy and the standard library are imported here, because the programs run in seven
+Only numpy and the standard library are imported here, because the programs run in
 environments of their own.
 """
 
@@ -14,6 +14,7 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,6 +23,13 @@ NUM_NUMBERS = 13
 LEARNING_RATE = 0.01
 INITIAL_ACCUMULATOR = 0.1
 CROSS_LAYERS = 3
+CIN_UNITS = (128, 128)
+FIELD_ATTENTION_LAYERS, FIELD_ATTENTION_HEADS = (
+    3,
+    2,
+)  # heads of dim / 2, as torch-rechub
+MASK_BLOCKS, MASK_UNITS, MASK_RATIO = 3, 128, 2
+ATTENTION_UNITS = (80, 40)  # of a candidate to a history
 MIN_WARMUP, MIN_STEPS = 3, 5  # also of steps that take long
 SKIPPED = 3  # the exit code of a cell that a peer does not offer
 
@@ -31,12 +39,15 @@ class Spec:
     """One cell of the benchmark.
 
     Args:
-        model: `"dlrm"`, `"deepfm"` or `"dcn_v2"`.
+        model: name of a builder of keras_recs.
         rows: int. Rows of each table.
         data: path of the `.npz` with `ids`, `numbers` and `labels`, or, for
             `input="tfrecord"`, of the folder with the files.
         tables: int. As many as `features`, or 1 that all features share.
         features: int. Categorical features.
+        numbers: int. Numeric features, at most 13.
+        history: int. Length of a history of the values of feature 0, whose table it
+            shares; its row 0 is padding. 0: there is none.
         dim: int. Length of an embedding.
         batch: int. Examples a step.
         mlp: hidden widths of every MLP.
@@ -53,6 +64,8 @@ class Spec:
     data: str
     tables: int = 26
     features: int = 26
+    numbers: int = NUM_NUMBERS
+    history: int = 0
     dim: int = 16
     batch: int = 2048
     mlp: tuple[int, ...] = (400, 400)
@@ -66,7 +79,7 @@ class Spec:
     @property
     def width(self) -> int:
         """Flat width of the embeddings and the numbers."""
-        return self.features * self.dim + NUM_NUMBERS
+        return self.features * self.dim + self.numbers
 
     @property
     def pairs(self) -> int:
@@ -75,17 +88,30 @@ class Spec:
 
 
 def read_spec(
-    models: tuple[str, ...] = ("dlrm", "deepfm", "dcn_v2"),
+    models: Collection[str] = ("dlrm", "deepfm", "dcn_v2"),
     inputs: tuple[str, ...] = ("memory",),
     shared_table: bool = False,
+    why_not: Mapping[str, str] | None = None,
 ) -> Spec:
-    """The spec of `--spec`; ends the program where the peer does not offer it."""
+    """The spec of `--spec`; ends the program where the peer does not offer it.
+
+    Args:
+        models: what the peer offers.
+        inputs: what it can read.
+        shared_table: whether one table may serve all features.
+        why_not: dict of model to the reason that it is not offered, where it takes more
+            words than that the library has none.
+
+    Returns:
+        The `Spec`.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--spec", required=True, help="One cell as JSON.")
     values = json.loads(parser.parse_args().spec)
     spec = Spec(**{**values, "mlp": tuple(values.get("mlp", (400, 400)))})
     if spec.model not in models:
-        skip(f"no {spec.model} among its models and layers")
+        reason = f"no {spec.model} among its models and layers"
+        skip((why_not or {}).get(spec.model, reason))
     if spec.input not in inputs:
         skip(f"no {spec.input} input")
     if spec.tables != spec.features and not (shared_table and spec.tables == 1):
@@ -94,9 +120,23 @@ def read_spec(
 
 
 def load_batches(spec: Spec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids `(N, B, F)` int64, numbers `(N, B, 13)` and labels `(N, B)` float32."""
+    """Ids `(N, B, F)` int64, numbers `(N, B, n)` and labels `(N, B)` float32."""
     with np.load(spec.data) as file:
-        return file["ids"], file["numbers"], file["labels"]
+        numbers = np.ascontiguousarray(file["numbers"][..., : spec.numbers])
+        return file["ids"], numbers, file["labels"]
+
+
+def load_histories(spec: Spec) -> dict[str, np.ndarray]:
+    """What a model of histories reads beside the batches; nothing without histories.
+
+    Returns:
+        dict of `history` and `negatives`, `(N, B, T)` int64 that 0 pads on the right,
+        and `lengths` `(N, B)` int64, of which none is 0.
+    """
+    if not spec.history:
+        return {}
+    with np.load(spec.data) as file:
+        return {name: file[name] for name in ("history", "negatives", "lengths")}
 
 
 def versions_of(*packages: str) -> dict[str, str]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from peer_run import INITIAL_ACCUMULATOR, LEARNING_RATE, Clock, Spec
+from peer_run import (
+    INITIAL_ACCUMULATOR,
+    LEARNING_RATE,
+    Clock,
+    Spec,
+    load_batches,
+    load_histories,
+)
 
 
 def start(spec: Spec) -> None:
@@ -38,6 +45,34 @@ def adagrad(parameters, lr: float = LEARNING_RATE):
     )
 
 
+def make_inputs(spec: Spec) -> list[tuple[dict[str, Any], Any]]:
+    """The batches as tensors.
+
+    Returns:
+        list of pairs: columns by name (`C0 …` and `I0 …` `(B,)`, with a history also
+        `history` and `negatives` `(B, T)`), and all numbers `(B, n)`.
+    """
+    import torch
+
+    ids, numbers, _ = load_batches(spec)
+    histories = load_histories(spec)
+    inputs = []
+    for place in range(len(ids)):
+        columns = {f"C{i}": ids[place, :, i] for i in range(spec.features)}
+        columns |= {f"I{i}": numbers[place, :, i] for i in range(spec.numbers)}
+        columns |= {name: array[place] for name, array in histories.items()}
+        columns = {k: torch.from_numpy(v.copy()) for k, v in columns.items()}
+        inputs.append((columns, torch.from_numpy(numbers[place])))
+    return inputs
+
+
+def make_labels(spec: Spec):
+    """Tensor `(N, B)`."""
+    import torch
+
+    return torch.from_numpy(load_batches(spec)[2])
+
+
 def count(*modules) -> int:
     """Number of trained parameters."""
     return sum(
@@ -51,19 +86,22 @@ def train(
     optimizer: Any,
     inputs: Sequence[Any],
     labels: Any,
+    loss_of: Callable[[Any, Any], Any] | None = None,
 ) -> None:
     """Steps over the batches until the clock says stop.
 
     Args:
         clock: times the steps.
-        forward: one element of `inputs` to logits `(B,)`.
+        forward: one element of `inputs` to what `loss_of` takes.
         optimizer: of all parameters that no fused kernel updates.
         inputs: the batches.
         labels: tensor `(N, B)`.
+        loss_of: function of the output and the labels `(B,)`. Defaults to `None`: the
+            cross-entropy of logits `(B,)`.
     """
     import torch
 
-    loss_of = torch.nn.functional.binary_cross_entropy_with_logits
+    loss_of = loss_of or torch.nn.functional.binary_cross_entropy_with_logits
     number = 0
     clock.built()
     while True:

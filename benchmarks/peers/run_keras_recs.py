@@ -6,10 +6,16 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import peer_keras
 from peer_run import (
+    ATTENTION_UNITS,
+    CIN_UNITS,
     CROSS_LAYERS,
+    FIELD_ATTENTION_HEADS,
+    FIELD_ATTENTION_LAYERS,
     INITIAL_ACCUMULATOR,
     LEARNING_RATE,
-    NUM_NUMBERS,
+    MASK_BLOCKS,
+    MASK_RATIO,
+    MASK_UNITS,
     Clock,
     read_spec,
     versions_of,
@@ -20,30 +26,62 @@ import keras_recs
 FIRST_ROW = 2  # rows 0 and 1 of every table are padding and out-of-vocabulary
 
 
+def builder_arguments(spec):
+    """Arguments of each builder, by its name."""
+    tower = {"embedding_dim": spec.dim, "hidden_units": spec.mlp}
+    cross = {**tower, "num_cross_layers": CROSS_LAYERS}
+    history = {**tower, "attention_units": ATTENTION_UNITS, "activation": "dice"}
+    return {
+        "logistic_regression": {},
+        "fm": {"embedding_dim": spec.dim},
+        "wide_and_deep": tower,
+        "deepfm": tower,
+        "xdeepfm": {**tower, "cin_layer_sizes": CIN_UNITS},
+        "dcn": cross,
+        "dcn_v2": cross,
+        "dlrm": {
+            "embedding_dim": spec.dim,
+            "bottom_units": spec.mlp,
+            "top_units": spec.mlp,
+        },
+        "autoint": {
+            **tower,
+            "num_attention_layers": FIELD_ATTENTION_LAYERS,
+            "num_heads": FIELD_ATTENTION_HEADS,
+            "projection_dim": spec.dim // FIELD_ATTENTION_HEADS,
+        },
+        "masknet": {
+            **tower,
+            "num_blocks": MASK_BLOCKS,
+            "block_units": MASK_UNITS,
+            "reduction_ratio": MASK_RATIO,
+        },
+        "finalmlp": {**tower, "second_hidden_units": spec.mlp},
+        "din": history,
+        "dien": history,
+    }
+
+
 def make_schema(spec):
-    """26 features of their own tables, or of one that all share; 13 numbers."""
-    ids = []
+    """Features of their own tables, or of one that all share; numbers; a history."""
+    features = []
     for i in range(spec.features):
         options = {"vocabulary_size": spec.rows}
         if spec.tables == 1 and i:
             options = {"table": "C0"}
-        ids.append(keras_recs.CategoricalFeature(f"C{i}", **options))
-    numbers = [keras_recs.NumericFeature(f"I{i}") for i in range(NUM_NUMBERS)]
-    return keras_recs.Schema([*ids, *numbers], [keras_recs.Label("click")])
+        features.append(keras_recs.CategoricalFeature(f"C{i}", **options))
+    features += [keras_recs.NumericFeature(f"I{i}") for i in range(spec.numbers)]
+    if spec.history:
+        features.append(
+            keras_recs.SequenceFeature("history", table="C0", max_length=spec.history)
+        )
+    return keras_recs.Schema(features, [keras_recs.Label("click")])
 
 
 def build(spec, schema):
     """Builds and compiles the model of a spec."""
-    if spec.model == "dlrm":
-        model = keras_recs.models.dlrm(
-            schema, spec.dim, bottom_units=spec.mlp, top_units=spec.mlp
-        )
-    elif spec.model == "deepfm":
-        model = keras_recs.models.deepfm(schema, spec.dim, hidden_units=spec.mlp)
-    else:
-        model = keras_recs.models.dcn_v2(
-            schema, spec.dim, num_cross_layers=CROSS_LAYERS, hidden_units=spec.mlp
-        )
+    builder = getattr(keras_recs.models, spec.model)
+    model = builder(schema, **builder_arguments(spec)[spec.model])
     model.compile(
         keras_recs.optimizers.RowwiseAdagrad(
             LEARNING_RATE, initial_accumulator_value=INITIAL_ACCUMULATOR
@@ -58,9 +96,10 @@ def main() -> None:
     """Runs one cell."""
     import keras
 
-    offered = [m for m in ("dlrm", "deepfm", "dcn_v2") if hasattr(keras_recs.models, m)]
     spec = read_spec(
-        models=tuple(offered), inputs=("memory", "tfrecord"), shared_table=True
+        models=keras_recs.models.__all__,
+        inputs=("memory", "tfrecord"),
+        shared_table=True,
     )
     peer_keras.start(spec)
     schema = make_schema(spec)
@@ -71,7 +110,9 @@ def main() -> None:
         )
         dataset = records.repeat()
     else:
-        dataset = peer_keras.memory_dataset(spec, "click", FIRST_ROW)
+        dataset = peer_keras.memory_dataset(
+            spec, "click", FIRST_ROW, {"history": "history"} if spec.history else None
+        )
     clock = Clock(spec)
     model = build(spec, schema)
     peer_keras.train(model, dataset, clock, keras.callbacks.Callback)

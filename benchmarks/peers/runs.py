@@ -52,7 +52,8 @@ class Peer:
     def code(self) -> str:
         """Digest of the program and what it imports, the library where it is this."""
         others = {path for path in HERE.glob("*.py") if path.name.startswith("peer_")}
-        paths = [self.program, *sorted(others)]
+        own = HERE / f"models_{self.name}.py"
+        paths = [self.program, *([own] if own.exists() else []), *sorted(others)]
         if self.name == "keras_recs":
             paths += sorted((HERE.parents[1] / "keras_recs").rglob("*.py"))
         digest = hashlib.sha256()

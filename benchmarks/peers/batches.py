@@ -10,14 +10,17 @@ _FEATURES = 26
 
 
 def make_batches(
-    folder: Path, rows: int, batch: int, num_batches: int, seed: int
+    folder: Path, rows: int, batch: int, num_batches: int, seed: int, history: int = 0
 ) -> Path:
     """Writes the batches, unless they are there, and returns the `.npz`.
 
     Ids are uniform over the table, so no cache helps; labels come from a planted model
-    of the ids and the numbers, so that the loss can fall.
+    of the ids and the numbers, so that the loss can fall. A history has between one and
+    `history` values of feature 0, which then is never 0, as uniform as its own; each
+    comes with a negative.
     """
-    path = folder / f"batches-{rows}-{batch}-{num_batches}-{seed}.npz"
+    kind = f"-history-{history}" if history else ""
+    path = folder / f"batches-{rows}-{batch}-{num_batches}-{seed}{kind}.npz"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,8 +38,12 @@ def make_batches(
         effects = (ids[i].astype(np.uint64) * factors % np.uint64(2**32)) / 2**32 - 0.5
         logits = 0.8 * effects.sum(axis=1) + numbers[i] @ weights - 1.0
         labels[i] = rng.random(batch) < 1 / (1 + np.exp(-logits))
+    arrays = {"ids": ids, "numbers": numbers, "labels": labels}
+    if history:
+        ids[..., 0] = 1 + ids[..., 0] % (rows - 1)
+        arrays |= _make_histories(rng, rows, (num_batches, batch, history))
     temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, ids=ids, numbers=numbers, labels=labels)
+    np.savez(temporary, **arrays)
     temporary.replace(path)
     return path
 
@@ -77,3 +84,13 @@ def make_tfrecords(source: Path, rows: int) -> Path:
         keras_recs.data.write_tfrecords(str(raw), schema, f"{target}/train")
         target.rename(folder)
     return folder
+
+
+def _make_histories(rng, rows, shape):
+    lengths = rng.integers(1, shape[-1] + 1, size=shape[:-1])  # (N, B)
+    is_there = np.arange(shape[-1]) < lengths[..., None]  # (N, B, T)
+    return {
+        "history": rng.integers(1, rows, size=shape) * is_there,
+        "negatives": rng.integers(1, rows, size=shape) * is_there,
+        "lengths": lengths,
+    }

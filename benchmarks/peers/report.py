@@ -1,23 +1,50 @@
-"""Medians, table and picture of the embedding benchmark."""
+"""Medians, tables and picture of a benchmark beside other libraries."""
 
+import dataclasses
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 OURS = "keras_recs"
-# Okabe and Ito's colours, which stay apart for colour-blind eyes.
-COLOURS = (
-    "#D55E00",
-    "#0072B2",
-    "#009E73",
-    "#56B4E9",
-    "#E69F00",
-    "#CC79A7",
-    "#000000",
+LAST = (  # what the last round tells for all
+    "loss_first",
+    "loss_last",
+    "parameters",
+    "optimizer",
+    "mflop_per_example",
+    "versions",
 )
+# Okabe and Ito's colours, which stay apart for colour-blind eyes.
+COLOURS = {
+    "keras_recs": "#D55E00",
+    "torchrec": "#0072B2",
+    "stock_keras": "#009E73",
+    "keras_rs": "#56B4E9",
+    "deepctr": "#E69F00",
+    "torch_rechub": "#CC79A7",
+    "fuxictr": "#000000",
+    "matrix_products": "#BBBBBB",
+}
 
 
-def summarize(runs: Sequence[dict], peers: Sequence[str]) -> list[dict]:
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a report looks like.
+
+    Attributes:
+        title: string.
+        peers: names of the libraries, in their order.
+        models: names of the models, in theirs.
+        has_overview: bool. Whether one table of all cells comes first.
+    """
+
+    title: str
+    peers: tuple[str, ...]
+    models: tuple[str, ...]
+    has_overview: bool = False
+
+
+def summarize(runs: Sequence[dict], form: Form) -> list[dict]:
     """One dict a cell, with one dict a library in it."""
     cells: dict[str, dict] = {}
     for run in runs:
@@ -25,27 +52,28 @@ def summarize(runs: Sequence[dict], peers: Sequence[str]) -> list[dict]:
         cell["runs"].setdefault(run["peer"], []).append(run)
     summary = []
     for cell in cells.values():
-        entries = {p: _entry(cell["runs"][p]) for p in peers if p in cell["runs"]}
+        entries = {p: _entry(cell["runs"][p]) for p in form.peers if p in cell["runs"]}
         ours = entries.get(OURS, {}).get("examples_per_s")
         for entry in entries.values():
             if ours and "examples_per_s" in entry:
                 entry["ours_over_peer"] = round(ours / entry["examples_per_s"], 2)
         summary.append({"spec": cell["spec"], "peers": entries})
-    return sorted(summary, key=_order)
+
+    def order(cell):
+        spec = cell["spec"]
+        model = form.models.index(spec["model"])
+        return spec["input"], model, spec["rows"], spec["batch"]
+
+    return sorted(summary, key=order)
 
 
-def write_report(runs, peers: Sequence[str], table: Path, picture: Path) -> None:
+def write_report(runs, form: Form, table: Path, picture: Path) -> None:
     """Puts the medians into the JSON and writes table and picture."""
-    runs.cells = summarize(runs.runs, peers)
+    runs.cells = summarize(runs.runs, form)
     runs.save()
-    table.write_text(_markdown(runs.header, runs.cells, picture.name), encoding="utf-8")
-    _draw(runs.cells, peers, picture)
-
-
-def _order(cell):
-    spec = cell["spec"]
-    models = ("dlrm", "deepfm", "dcn_v2")
-    return spec["input"], models.index(spec["model"]), spec["rows"], spec["batch"]
+    text = _markdown(runs.header, runs.cells, form, picture.name)
+    table.write_text(text, encoding="utf-8")
+    _draw(runs.cells, form.peers, picture)
 
 
 def _entry(runs: list[dict]) -> dict:
@@ -65,19 +93,19 @@ def _entry(runs: list[dict]) -> dict:
         ),
         "step_ms": statistics.median(r["step_ms_median"] for r in results),
         "peak_rss_mb": statistics.median(r["peak_rss_mb"] for r in results),
-        "build_s": statistics.median(r["build_s"] for r in results),
-        "first_step_s": statistics.median(r["first_step_s"] for r in results),
-        "loss_first": last["loss_first"],
-        "loss_last": last["loss_last"],
-        "parameters": last["parameters"],
-        "optimizer": last["optimizer"],
-        "versions": last["versions"],
+        **_medians(results, "build_s", "first_step_s", "gflop_per_s"),
+        **{name: last[name] for name in LAST if name in last},
     }
 
 
-def _markdown(header: dict, cells: Sequence[dict], picture: str) -> str:
+def _medians(results: Sequence[dict], *names: str) -> dict:
+    there = [name for name in names if name in results[0]]
+    return {name: statistics.median(r[name] for r in results) for name in there}
+
+
+def _markdown(header: dict, cells: Sequence[dict], form: Form, picture: str) -> str:
     lines = [
-        "# Embedding-heavy models beside other libraries",
+        f"# {form.title}",
         "",
         f"`{header['command']}` on {header['cores']} cores of {header['processor']}, "
         f"{header['memory_gb']} GB, Python {header['python']}, {header['date']}; "
@@ -89,6 +117,8 @@ def _markdown(header: dict, cells: Sequence[dict], picture: str) -> str:
         "",
         f"![Examples a second]({picture})",
     ]
+    if form.has_overview:
+        lines += ["", *_overview(cells, form.peers)]
     for cell in cells:
         spec = cell["spec"]
         tables = "one table" if spec["tables"] == 1 else f"{spec['tables']} tables"
@@ -103,7 +133,35 @@ def _markdown(header: dict, cells: Sequence[dict], picture: str) -> str:
         ]
         for name, entry in cell["peers"].items():
             lines.append(_row(name, entry))
+        for entry in cell["peers"].values():
+            if "mflop_per_example" in entry:
+                lines += ["", _products(entry)]
     return "\n".join([*lines, "", *_details(cells), ""])
+
+
+def _overview(cells: Sequence[dict], peers: Sequence[str]) -> list[str]:
+    """One row a cell: examples a second and keras_recs / it, and peak memory."""
+    lines = [
+        "Examples a second, and in brackets keras_recs / it; below, peak megabytes. "
+        "`matrix_products` is no library but the most that the machine could do.",
+    ]
+    for name, unit in (("examples_per_s", "examples/s"), ("peak_rss_mb", "MB")):
+        lines += [
+            "",
+            f"| {unit} | {' | '.join(peers)} |",
+            f"|---|{'---:|' * len(peers)}",
+        ]
+        for cell in cells:
+            texts = []
+            for peer in peers:
+                entry = cell["peers"].get(peer, {})
+                text = f"{entry[name]:,.0f}" if name in entry else "–"
+                if unit == "examples/s" and peer != OURS and "ours_over_peer" in entry:
+                    text += f" ({entry['ours_over_peer']:.2f})"
+                texts.append(text)
+            label = _label(cell["spec"]).replace("\n", ", ")
+            lines.append(f"| {label} | {' | '.join(texts)} |")
+    return lines
 
 
 def _row(name: str, entry: dict) -> str:
@@ -111,16 +169,26 @@ def _row(name: str, entry: dict) -> str:
         why = entry["why"].strip().splitlines()[-1][:120].replace("|", "/")
         return f"| {name} | {entry['status']}: {why} | | | | | |"
     low, high = entry["examples_per_s_min"], entry["examples_per_s_max"]
+    losses = ""
+    if "loss_first" in entry:
+        losses = f"{entry['loss_first']:.3f}, {entry['loss_last']:.3f}"
     cells = [
         name,
         f"{entry['examples_per_s']:,.0f}",
         f"{low:,.0f} to {high:,.0f}",
         f"{entry['ours_over_peer']:.2f}" if "ours_over_peer" in entry else "",
         f"{entry['peak_rss_mb']:,.0f}",
-        f"{entry['loss_first']:.3f}, {entry['loss_last']:.3f}",
+        losses,
         f"{entry['foreign_cores_max']:.2f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _products(entry: dict) -> str:
+    return (
+        f"Matrix products: {entry['mflop_per_example']:.2f} MFLOP an example, at "
+        f"{entry['gflop_per_s']:.0f} GFLOP/s."
+    )
 
 
 def _details(cells: Sequence[dict]) -> list[str]:
@@ -128,7 +196,7 @@ def _details(cells: Sequence[dict]) -> list[str]:
     details = {}
     for cell in cells:
         for name, entry in cell["peers"].items():
-            if entry["status"] == "done":
+            if "optimizer" in entry:
                 details[name] = entry
     lines = ["| library | optimizer | versions |", "|---|---|---|"]
     for name, entry in details.items():
@@ -145,7 +213,8 @@ def _draw(cells: Sequence[dict], peers: Sequence[str], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     groups = [c for c in cells if any("step_ms" in e for e in c["peers"].values())]
-    figure, axes = plt.subplots(figsize=(1.5 + 1.9 * max(len(groups), 2), 4.5))
+    inches = 1.9 if len(groups) < 8 else 1.2
+    figure, axes = plt.subplots(figsize=(1.5 + inches * max(len(groups), 2), 4.5))
     width = 0.85 / len(peers)
     for number, peer in enumerate(peers):
         places, heights, errors = [], [], []
@@ -164,7 +233,7 @@ def _draw(cells: Sequence[dict], peers: Sequence[str], path: Path) -> None:
                 width,
                 yerr=list(zip(*errors)),
                 label=peer,
-                color=COLOURS[number % len(COLOURS)],
+                color=COLOURS[peer],
                 error_kw={"elinewidth": 0.8, "ecolor": "#777777"},
             )
     axes.set_yscale("log")
@@ -183,4 +252,5 @@ def _draw(cells: Sequence[dict], peers: Sequence[str], path: Path) -> None:
 def _label(spec: dict) -> str:
     source = "" if spec["input"] == "memory" else f"\n{spec['input']}"
     shared = "\none table" if spec["tables"] == 1 else ""
-    return f"{spec['model']}\n{spec['rows']:,} rows{shared}{source}"
+    name = spec["model"].replace("_", " ")
+    return f"{name}\n{spec['rows']:,} rows{shared}{source}"
