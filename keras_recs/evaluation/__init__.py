@@ -1,9 +1,12 @@
 """Measuring a model, what it rests on, and pictures of both."""
 
 from keras_recs.evaluation.evaluate import evaluate
+from keras_recs.evaluation.explain.attention import Attention
+from keras_recs.evaluation.explain.attention_weights import attention_weights
 from keras_recs.evaluation.explain.pair_contributions import pair_contributions
 from keras_recs.evaluation.explain.pair_terms import PairTerms
 from keras_recs.evaluation.explain.permutation_importance import permutation_importance
+from keras_recs.evaluation.explain.plot_attention import plot_attention
 from keras_recs.evaluation.explain.plot_importance import plot_importance
 from keras_recs.evaluation.explain.plot_pairs import plot_pairs
 from keras_recs.evaluation.plot_reliability import plot_reliability
@@ -12,11 +15,14 @@ from keras_recs.evaluation.plot_training_curves import plot_training_curves
 from keras_recs.evaluation.predictions import Predictions
 
 __all__ = [
+    "Attention",
     "PairTerms",
     "Predictions",
+    "attention_weights",
     "evaluate",
     "pair_contributions",
     "permutation_importance",
+    "plot_attention",
     "plot_importance",
     "plot_pairs",
     "plot_reliability",

@@ -64,6 +64,8 @@ def run_to(
     flat = keras.tree.flatten(tensors)
     part = keras.Model(model.input, flat)
     for batch in examples.batches():
-        arrays = keras.tree.flatten(part.predict_on_batch(batch[0]))
+        # A graph of its own for a few batches would take longer to make than to run.
+        outputs = keras.tree.flatten(part(batch[0], training=False))
+        arrays = [keras.ops.convert_to_numpy(output) for output in outputs]
         values = [a if a.dtype == "bool" else a.astype("float32") for a in arrays]
         yield keras.tree.pack_sequence_as(tensors, values)

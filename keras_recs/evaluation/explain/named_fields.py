@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from keras_recs.layers import FeatureEmbedding, NumericEmbedding
+import keras
+
+from keras_recs.layers import FeatureEmbedding, FieldAttention, NumericEmbedding
 
 # Operations that keep what lies where.
 SAME = {
@@ -41,8 +43,10 @@ def named_fields(tensor: Any) -> list[tuple[str, int]]:
     size = math.prod(tensor.shape[1:])
     if isinstance(operation, FeatureEmbedding) and tensor_index == 0:
         return [(name, tensor.shape[-1]) for name in operation.field_names]
-    if isinstance(operation, NumericEmbedding):
-        return [(name, tensor.shape[-1]) for name, _ in named_fields(parents[0])]
+    if isinstance(operation, (FieldAttention, NumericEmbedding)):
+        below = named_fields(parents[0])
+        if len(below) == tensor.shape[1]:  # one field of the output for each
+            return [(name, tensor.shape[-1]) for name, _ in below]
     if kind in SAME and math.prod(parents[0].shape[1:]) == size:
         return named_fields(parents[0])
     if kind in JOINS and operation.axis in (1, -1 if rank == 2 else 1):
@@ -51,3 +55,23 @@ def named_fields(tensor: Any) -> list[tuple[str, int]]:
         rows = range(tensor.shape[1])
         return [(f"{operation.name}[{row}]", tensor.shape[2]) for row in rows]
     return [(operation.name, size)]
+
+
+def named_events(tensor: Any) -> list[str]:
+    """Names the sequence features that a symbolic tensor `(B, T, D)` holds.
+
+    Args:
+        tensor: of a functional model: a sequence from `FeatureEmbedding`, or several
+            side by side. What comes from other layers has the layer's name.
+    """
+    operation, node_index, tensor_index = tensor._keras_history
+    parents = operation._inbound_nodes[node_index].input_tensors
+    kind = type(operation).__name__
+    if isinstance(operation, FeatureEmbedding) and tensor_index > 0:
+        names = [n for n in operation.features if n not in operation.field_names]
+        return [keras.tree.flatten({n: n for n in names})[tensor_index - 1]]
+    if kind in SAME and parents[0].shape == tensor.shape:
+        return named_events(parents[0])
+    if kind == "Concatenate" and operation.axis in (-1, 2):
+        return [name for parent in parents for name in named_events(parent)]
+    return [operation.name]
