@@ -63,8 +63,8 @@ def tfrecord_dataset(
         with_group: bool. Yield the schema's group key (strings `(B,)`) as a fourth
             element, for `keras_recs.evaluation`. Defaults to `False`.
         down_sampling: `DownSampleNegatives` or `DownSampleFrequent`: which examples are
-            left out, before anything else of them is parsed. The cardinality is then
-            not known. Defaults to `None`: none.
+            left out, before anything else of them is parsed. All records are read once
+            beforehand to count those that stay. Defaults to `None`: none.
 
     Returns:
         `tf.data.Dataset` with known cardinality of `(inputs, labels, weights)`: inputs
@@ -100,6 +100,10 @@ def tfrecord_dataset(
         )
     )
     read_file = _reader(schema, down_sampling)
+    if down_sampling is not None:
+        kept = dataset.flat_map(read_file)
+        sizes = kept.map(lambda block: tf.size(block, tf.int64))
+        num_records = int(sizes.reduce(tf.constant(0, tf.int64), tf.add))
     if shuffle:
         dataset = dataset.shuffle(len(counted), seed=seed)
         dataset = dataset.interleave(
@@ -125,10 +129,9 @@ def tfrecord_dataset(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    if down_sampling is None:
-        round_up = math.floor if drop_remainder else math.ceil
-        steps = round_up(num_records / batch_size)
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    round_up = math.floor if drop_remainder else math.ceil
+    steps = round_up(num_records / batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(4)
 
 

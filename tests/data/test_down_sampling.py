@@ -3,9 +3,11 @@
 import collections
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_recs import CategoricalFeature, Label, Schema
 from keras_recs.data import (
@@ -14,6 +16,8 @@ from keras_recs.data import (
     array_dataset,
     tfrecord_dataset,
 )
+from keras_recs.models import logistic_regression
+from keras_recs.training import fit
 from tests import samples
 
 NUM_ROWS = 4000
@@ -189,6 +193,34 @@ def test_groups_stay_with_their_examples(files):
     ):
         rows = [str(row - 2).encode() for row in inputs["row"].numpy()]
         assert groups.numpy().tolist() == rows
+
+
+def test_a_damaged_record_is_still_found(files, tmp_path):
+    """At its place among all records, wherever the kept ones are."""
+    path = tmp_path / "t-0.tfrecord"
+    path.write_bytes(Path(files[0]).read_bytes())
+    offset = samples.record_offsets(path)[1234]
+    samples.flip_bit(path, offset + 12)
+    down = DownSampleNegatives(rate=0.01)
+    message = rf"\[at byte\] \[{offset}\] \[after record\] \[1234\] \[of\] \[1500\]"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        kept(tfrecord_dataset(path, SCHEMA, 64, down_sampling=down))
+
+
+def test_a_run_on_records_that_are_left(files, tmp_path):
+    train = tfrecord_dataset(
+        files, PLAIN, 64, down_sampling=DownSampleNegatives(rate=0.2)
+    )
+    model = logistic_regression(PLAIN)
+    model.compile("adam", loss="binary_crossentropy")
+    validation = tfrecord_dataset(files, PLAIN, 512, shuffle=False)
+    history = fit(
+        model, train, PLAIN, tmp_path, validation=validation, epochs=2, verbose=0
+    )
+    assert len(history.history["val_click_auc"]) == 2
+    steps = len(list(train))
+    assert steps == train.cardinality() < math.ceil(NUM_ROWS / 64)
+    assert int(model.optimizer.iterations) == 2 * steps
 
 
 # === Frequent values ===
