@@ -168,7 +168,7 @@ def din(spec, columns):
 
 
 def dien(spec, columns):
-    """Its `DIEN` with AUGRU and negatives."""
+    """Its `DIEN` with AUGRU and negatives; MLPs attend and tell the next event."""
     return DIEN(
         columns,
         ["C0"],

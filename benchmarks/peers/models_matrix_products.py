@@ -35,8 +35,7 @@ def multiplications(spec: Spec) -> int:
     fields = spec.features + (spec.numbers if spec.model in NUMBER_FIELDS else 0)
     width = fields * dim if spec.model in NUMBER_FIELDS else spec.width
     tower = _mlp(width, mlp)
-    history = spec.history * (_mlp(4 * dim, (*ATTENTION_UNITS, 1)) + dim)
-    with_history = history + _mlp(width + dim, mlp)
+    with_history = _mlp(width + dim, mlp)
     mask = width * (MASK_RATIO * width) * 2 + width * MASK_UNITS
     counts = {
         "logistic_regression": 0,
@@ -54,9 +53,10 @@ def multiplications(spec: Spec) -> int:
         + FIELD_ATTENTION_LAYERS * (3 * fields * dim**2 + 2 * fields**2 * dim),
         "masknet": MASK_BLOCKS * mask + _mlp(MASK_BLOCKS * MASK_UNITS, mlp),
         "finalmlp": 2 * tower + mlp[-1] ** 2 // 2,  # two heads of the fusion
-        "din": with_history,
-        # Two recurrent layers of three gates, each of two matrices.
-        "dien": with_history + spec.history * 12 * dim**2,
+        "din": with_history
+        + spec.history * (_mlp(4 * dim, (*ATTENTION_UNITS, 1)) + dim),
+        # Two recurrent layers of three gates, each of two matrices; the bilinear form.
+        "dien": with_history + spec.history * (12 * dim**2 + dim) + dim**2,
     }
     return counts[spec.model]
 

@@ -30,7 +30,6 @@ def builder_arguments(spec):
     """Arguments of each builder, by its name."""
     tower = {"embedding_dim": spec.dim, "hidden_units": spec.mlp}
     cross = {**tower, "num_cross_layers": CROSS_LAYERS}
-    history = {**tower, "attention_units": ATTENTION_UNITS, "activation": "dice"}
     return {
         "logistic_regression": {},
         "fm": {"embedding_dim": spec.dim},
@@ -57,8 +56,8 @@ def builder_arguments(spec):
             "reduction_ratio": MASK_RATIO,
         },
         "finalmlp": {**tower, "second_hidden_units": spec.mlp},
-        "din": history,
-        "dien": history,
+        "din": {**tower, "attention_units": ATTENTION_UNITS, "activation": "dice"},
+        "dien": {**tower, "activation": "dice"},
     }
 
 
