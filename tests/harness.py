@@ -63,6 +63,7 @@ SMALL_ARGUMENTS = {
     "kernel_regularizer": "l2",
     "attention_units": (5,),
     "use_softmax": True,
+    "auxiliary_weight": 0.5,
     "targets": {"history": "user"},
     "activation": "tanh",
     "seed": 5,
@@ -143,7 +144,8 @@ SCHEMAS = (
     "histories",
 )
 WITHOUT_HISTORY = ("no numbers", "weights of values")
-NEED_HISTORY = ("din",)
+NEED_HISTORY = ("dien", "din")
+READ_THE_ORDER = ("dien",)
 
 
 def builders_and_schemas():
@@ -248,6 +250,12 @@ def _history(batch):
     return {"inputs": [*parts, mask]}
 
 
+def _steps(batch):
+    """Steps, their weights and a mask."""
+    _, steps, mask = _history(batch)["inputs"]
+    return [steps, _rng(batch).uniform(size=mask.shape).astype("float32"), mask]
+
+
 def layer_cases(folder):
     """A case for each registered layer class, by name.
 
@@ -288,6 +296,17 @@ def layer_cases(folder):
             lambda batch: {
                 "inputs": [_floats(6)(batch)["inputs"], _floats(4)(batch)["inputs"]]
             },
+        ),
+        "AUGRU": LayerCase(
+            {
+                "units": 5,
+                "kernel_initializer": "glorot_normal",
+                "recurrent_initializer": "glorot_uniform",
+            },
+            lambda batch: {"inputs": _steps(batch)},
+        ),
+        "BilinearAttention": LayerCase(
+            {"kernel_initializer": "glorot_normal"}, _history
         ),
         "Bucketize": LayerCase({"boundaries": (-0.5, 0.5), "default": 1.5}, _floats()),
         "CIN": LayerCase(
@@ -384,6 +403,10 @@ def layer_cases(folder):
         "IdentityLookup": LayerCase(
             {"vocabulary_size": 5, "num_oov": 2},
             lambda batch: {"inputs": np.resize(np.array([4, -1, 5, 0, -2]), batch)},
+        ),
+        "InterestExtractor": LayerCase(
+            {"auxiliary_weight": 0.5},
+            lambda batch: {"inputs": _steps(batch)[::2]},
         ),
         "LinearTerm": LayerCase(
             {
@@ -495,6 +518,11 @@ def layer_cases(folder):
                     _floats(5)(batch + 7)["inputs"][:batch],
                 ]
             },
+        ),
+        # Called without `training`, it draws nothing; its drawing has its own tests.
+        "UniformNegatives": LayerCase(
+            {"num_rows": 9, "first_row": 3, "seed": 4},
+            lambda batch: {"inputs": _rows(batch, 9, 4)},
         ),
         "VocabularyLookup": LayerCase(
             {"vocabulary": vocabulary, "num_oov": 2},

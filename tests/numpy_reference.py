@@ -1,5 +1,6 @@
 """What the library computes, written a second time: NumPy, Python loops, no shared code."""
 
+import itertools
 import math
 
 import numpy as np
@@ -290,6 +291,46 @@ def attend(candidate, events, score, use_softmax=False):
     for weight, e in zip(weights, events, strict=True):
         total += weight * e
     return total
+
+
+def gru_step(x, h, kernel, recurrent_kernel, bias):
+    """A step of Keras's GRU with `reset_after`; gates z, r and the candidate."""
+    n = len(h)
+    seen, kept = x @ kernel + bias[0], h @ recurrent_kernel + bias[1]
+    z = sigmoid(seen[:n] + kept[:n])
+    r = sigmoid(seen[n : 2 * n] + kept[n : 2 * n])
+    candidate = np.tanh(seen[2 * n :] + r * kept[2 * n :])
+    return z, candidate
+
+
+def gru(steps, weights):
+    """States after each step."""
+    h, states = np.zeros(weights[1].shape[0]), []
+    for x in steps:
+        z, candidate = gru_step(x, h, *weights)
+        h = z * h + (1 - z) * candidate
+        states.append(h)
+    return states
+
+
+def augru(steps, shares, weights):
+    """Last state; the update gate u = 1 − z is multiplied by each step's share."""
+    h = np.zeros(weights[1].shape[0])
+    for x, a in zip(steps, shares, strict=True):
+        z, candidate = gru_step(x, h, *weights)
+        u = a * (1 - z)
+        h = (1 - u) * h + u * candidate
+    return h
+
+
+def next_event_loss(histories):
+    """Mean over lists of triples: state, event and negative, padding left out."""
+    terms = []
+    for history in histories:
+        for (state, _, _), (_, event, negative) in itertools.pairwise(history):
+            terms.append(-math.log(sigmoid(sum(state * event))))
+            terms[-1] -= math.log(1 - sigmoid(sum(state * negative)))
+    return sum(terms) / len(terms) if terms else 0.0
 
 
 class Stacked:
@@ -683,6 +724,26 @@ def din(model, schema, example):
 
         candidate, events = _candidate_and_events(table, history, example)
         parts.append(attend(candidate, events, score, attention.use_softmax))
+    x = np.concatenate([*parts, _numbers(schema, example)])
+    return _answers(schema, _head(model, _dice_mlp(model.get_layer("deep"), x)))
+
+
+def _gru_weights(cell):
+    names = ("kernel", "recurrent_kernel", "bias")
+    return [np.asarray(getattr(cell, name), "float64") for name in names]
+
+
+def dien(model, schema, example):
+    table = Stacked(model.get_layer("embedding"))
+    parts = [table.fields(example).reshape(-1)]
+    for i, history in enumerate(_histories(schema)):
+        candidate, events = _candidate_and_events(table, history, example)
+        extractor = model.get_layer(f"extractor_{i}").gru.cell
+        states = gru(events, _gru_weights(extractor))
+        kernel = np.asarray(model.get_layer(f"attention_{i}").kernel, "float64")
+        shares = softmax([h @ kernel @ candidate for h in states]) if states else []
+        evolution = model.get_layer(f"evolution_{i}").rnn.cell.gru
+        parts.append(augru(states, shares, _gru_weights(evolution)))
     x = np.concatenate([*parts, _numbers(schema, example)])
     return _answers(schema, _head(model, _dice_mlp(model.get_layer("deep"), x)))
 

@@ -24,12 +24,18 @@ from keras_recs.layers.interaction.power_features import PowerFeatures
 from keras_recs.layers.interaction.vector_cross_layer import VectorCrossLayer
 from keras_recs.layers.mlp import MLP
 from keras_recs.layers.prediction_heads import PredictionHeads
+from keras_recs.layers.sequence.augru import AUGRU
+from keras_recs.layers.sequence.bilinear_attention import BilinearAttention
+from keras_recs.layers.sequence.interest_extractor import InterestExtractor
 from keras_recs.layers.sequence.target_attention import TargetAttention
+from keras_recs.layers.sequence.uniform_negatives import UniformNegatives
 
 __all__ = [
+    "AUGRU",
     "CIN",
     "MLP",
     "BatchL2",
+    "BilinearAttention",
     "BilinearFusion",
     "Compositional",
     "CrossLayer",
@@ -41,6 +47,7 @@ __all__ = [
     "FeatureEmbedding",
     "FeatureGate",
     "FieldAttention",
+    "InterestExtractor",
     "LinearTerm",
     "MaskBlock",
     "MultiHash",
@@ -51,5 +58,6 @@ __all__ = [
     "TableConfig",
     "TargetAttention",
     "TwoLevelTable",
+    "UniformNegatives",
     "VectorCrossLayer",
 ]

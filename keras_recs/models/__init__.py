@@ -5,6 +5,7 @@ from keras_recs.models.build_inputs import build_inputs
 from keras_recs.models.dcn import dcn
 from keras_recs.models.dcn_v2 import dcn_v2
 from keras_recs.models.deepfm import deepfm
+from keras_recs.models.dien import dien
 from keras_recs.models.din import din
 from keras_recs.models.dlrm import dlrm
 from keras_recs.models.embedding_options import EmbeddingOptions
@@ -24,6 +25,7 @@ __all__ = [
     "dcn",
     "dcn_v2",
     "deepfm",
+    "dien",
     "din",
     "dlrm",
     "finalmlp",

@@ -24,6 +24,7 @@ _RANGES: dict[str, Any] = {
     "projection_dim": [None, 16, 64],
     "attention_units": [(36,), (64, 16), (80, 40)],
     "use_softmax": [False, True],
+    "auxiliary_weight": [0.0, 0.5, 1.0],
     "num_layers": _COUNTS,
     "num_attention_layers": _COUNTS,
     "num_heads": [1, 2, 4],
@@ -45,6 +46,7 @@ _RANGES: dict[str, Any] = {
 _OF_BUILDER: dict[str, dict[str, Any]] = {
     "autoint": {"projection_dim": [16, 32, 64], "hidden_units": [None, *_WIDTHS]},
     "dcn_v2": {"num_experts": None},  # needs `projection_dim`, which may be `None`
+    "dien": {"activation": ["dice", "relu"]},
     "din": {"activation": ["dice", "relu"]},
     "masknet": {"structure": ["parallel", "serial"]},
 }

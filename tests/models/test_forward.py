@@ -43,7 +43,8 @@ def test_padding_and_the_order_of_examples_change_nothing(name, schemas):
         **inputs,
         "history": history[:, ::-1],
     }  # pooled: no order, any padding side
-    for same in (wider, turned):
+    ordered = name in harness.READ_THE_ORDER
+    for same in (wider,) if ordered else (wider, turned):
         for label, values in model.predict_on_batch(same).items():
             np.testing.assert_allclose(values, outputs[label], rtol=1e-5)
     order = [3, 0, 4, 1, 2]

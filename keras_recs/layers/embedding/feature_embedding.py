@@ -584,7 +584,7 @@ class _Values:
         start = self.starts[stack]
         self.starts[stack] = start + length
         part = values[:, start : start + length]
-        if isinstance(length, int):
+        if isinstance(length, int) and length:
             # TensorFlow forgets it beside a list whose length differs between batches.
             part = ops.reshape(part, (-1, length, values.shape[-1]))
         return part
