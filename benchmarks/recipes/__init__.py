@@ -1,0 +1,1 @@
+"""What each training recipe does to models on public data."""
