@@ -4,17 +4,15 @@ import keras
 
 from keras_recs.layers import (
     MLP,
-    FeatureEmbedding,
     FieldAttention,
-    NumericEmbedding,
     PredictionHeads,
 )
 from keras_recs.models.build_inputs import (
     build_inputs,
     check_id_features,
-    embedding_arguments,
     stack_numbers,
 )
+from keras_recs.models.embed_fields import embed_fields
 from keras_recs.models.table_rows import table_rows
 
 
@@ -75,20 +73,14 @@ def autoint(
     rows = table_rows(schema, inputs)
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
-    fields = FeatureEmbedding(
-        **embedding_arguments(schema, embedding_dim, options=embedding_options),
-        embeddings_regularizer=embeddings_regularizer,
-        name="embedding",
-    )(rows)  # (B, F, D)
-    if numbers is not None:
-        number_fields = NumericEmbedding(
-            embedding_dim,
-            embeddings_regularizer=embeddings_regularizer,
-            name="number_embedding",
-        )(numbers)  # (B, N, D)
-        fields = keras.layers.Concatenate(axis=1, name="fields")(
-            [fields, number_fields]
-        )  # (B, F + N, D)
+    fields = embed_fields(
+        schema,
+        rows,
+        numbers,
+        embedding_dim,
+        embeddings_regularizer,
+        embedding_options,
+    )  # (B, F + N, D)
     if fields.shape[1] < 2:
         raise ValueError(
             "AutoInt lets fields attend to each other and needs two; the schema has "

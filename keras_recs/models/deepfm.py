@@ -4,19 +4,17 @@ import keras
 
 from keras_recs.layers import (
     MLP,
-    FeatureEmbedding,
     FMInteraction,
     LinearTerm,
-    NumericEmbedding,
     PredictionHeads,
 )
 from keras_recs.models.build_inputs import (
     build_inputs,
     check_id_features,
-    embedding_arguments,
     stack_numbers,
     table_arguments,
 )
+from keras_recs.models.embed_fields import embed_fields
 from keras_recs.models.table_rows import table_rows
 
 
@@ -61,20 +59,14 @@ def deepfm(
     check_id_features(schema, "DeepFM")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
-    fields = FeatureEmbedding(
-        **embedding_arguments(schema, embedding_dim, options=embedding_options),
-        embeddings_regularizer=embeddings_regularizer,
-        name="embedding",
-    )(rows)  # (B, F, D)
-    if numbers is not None:
-        number_fields = NumericEmbedding(
-            embedding_dim,
-            embeddings_regularizer=embeddings_regularizer,
-            name="number_embedding",
-        )(numbers)  # (B, N, D)
-        fields = keras.layers.Concatenate(axis=1, name="fields")(
-            [fields, number_fields]
-        )  # (B, F + N, D)
+    fields = embed_fields(
+        schema,
+        rows,
+        numbers,
+        embedding_dim,
+        embeddings_regularizer,
+        embedding_options,
+    )  # (B, F + N, D)
     # === Interact ===
     linear = LinearTerm(
         **table_arguments(schema, embedding_dim, options=embedding_options),

@@ -9,7 +9,6 @@ from keras_recs.layers import (
     BilinearFusion,
     FeatureEmbedding,
     FeatureGate,
-    NumericEmbedding,
     PredictionHeads,
 )
 from keras_recs.models.build_inputs import (
@@ -18,6 +17,7 @@ from keras_recs.models.build_inputs import (
     embedding_arguments,
     stack_numbers,
 )
+from keras_recs.models.embed_fields import embed_fields
 from keras_recs.models.embedding_options import EmbeddingOptions
 from keras_recs.models.table_rows import table_rows
 
@@ -76,20 +76,14 @@ def finalmlp(
     rows = table_rows(schema, inputs)
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
-    fields = FeatureEmbedding(
-        **embedding_arguments(schema, embedding_dim, options=embedding_options),
-        embeddings_regularizer=embeddings_regularizer,
-        name="embedding",
-    )(rows)  # (B, F, D)
-    if numbers is not None:
-        number_fields = NumericEmbedding(
-            embedding_dim,
-            embeddings_regularizer=embeddings_regularizer,
-            name="number_embedding",
-        )(numbers)  # (B, N, D)
-        fields = keras.layers.Concatenate(axis=1, name="fields")(
-            [fields, number_fields]
-        )  # (B, F + N, D)
+    fields = embed_fields(
+        schema,
+        rows,
+        numbers,
+        embedding_dim,
+        embeddings_regularizer,
+        embedding_options,
+    )  # (B, F + N, D)
     x = keras.layers.Flatten(name="features")(fields)  # (B, (F + N)·D)
     # === Tower ===
     streams = []
