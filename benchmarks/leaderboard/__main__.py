@@ -72,8 +72,8 @@ def main(_) -> None:
                 model,
                 settings[model],
                 data,
-                EMBEDDING_DIM[DATASET.value],
-                BATCH_SIZE[DATASET.value],
+                settings[model].embedding_dim or EMBEDDING_DIM[DATASET.value],
+                settings[model].batch_size or BATCH_SIZE[DATASET.value],
                 seed,
             )
             keras.backend.clear_session()

@@ -11,20 +11,24 @@ from benchmarks.leaderboard.data_sets import DataSet
 from benchmarks.leaderboard.settings import Setting
 
 MAX_EPOCHS = 100
-PATIENCE = 2
 LEARNING_RATE = 1e-3
 MIN_DELTA = 1e-6
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Divides the rate by ten after an epoch that is not better; keeps the best one.
+    """Lowers the rate after an epoch that is not better; keeps the best one.
 
-    It stops after `PATIENCE` epochs in a row that were not better.
+    Args:
+        data: whose validation part decides.
+        decay: factor of the rate.
+        patience: epochs in a row that are not better after which training ends.
     """
 
-    def __init__(self, data: DataSet):
+    def __init__(self, data: DataSet, decay: float = 0.1, patience: int = 2):
         super().__init__()
         self.data = data
+        self.decay = decay
+        self.patience = patience
         self.best = -np.inf
         self.weights: Any = None
         self.stale = 0
@@ -40,8 +44,8 @@ class BestEpoch(keras.callbacks.Callback):
             return
         self.stale += 1
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.model.optimizer.learning_rate = rate / 10
-        self.model.stop_training = self.stale >= PATIENCE
+        self.model.optimizer.learning_rate = rate * self.decay
+        self.model.stop_training = self.stale >= self.patience
 
 
 def measure(model: keras.Model, data: DataSet, split: str) -> tuple[float, float]:
@@ -83,7 +87,7 @@ def train_model(
         keras.optimizers.Adam(LEARNING_RATE, epsilon=1e-8, global_clipnorm=10.0),
         loss="binary_crossentropy",
     )
-    watcher = BestEpoch(data)
+    watcher = BestEpoch(data, setting.decay, setting.patience)
     start = time.perf_counter()
     model.fit(
         data.inputs["train"],
