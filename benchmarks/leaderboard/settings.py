@@ -80,7 +80,8 @@ FRAPPE = {
     # The published setting of DLRM puts the vectors side by side.
     "dlrm": Setting({**_TOP, "interaction": "cat"}, 0.1),
     "dlrm_dot": Setting({**_TOP, "dropout": 0.2}, 0.2, builder="dlrm"),
-    "autoint": Setting(_ATTENTION, 0.05, decay=0.3, patience=4),  # published: .1 and 2
+    # With decay .3 and patience 4: mean AUC .98093, best .98224.
+    "autoint": Setting(_ATTENTION, 0.05),
     "autoint_plus": Setting(
         {
             **_TOWER,
