@@ -173,6 +173,31 @@ def dice_one_alpha(x, alpha):
     return dice_of_a_batch(x, alpha)
 
 
+def augru(x, scores, input_kernels, state_kernels, biases):
+    """The state after each step: that after the last of so many."""
+    layer = layers.AUGRU(x.shape[-1])
+    layer.build([x.shape, scores.shape])
+    # Keras's cell has its update gate first, and what it keeps is one minus the paper's.
+    reset, update, new = range(3)
+
+    def joined(parts):
+        return np.concatenate([-parts[update], parts[reset], parts[new]], -1)
+
+    bias = joined(biases)
+    values = {
+        "kernel": joined(input_kernels),
+        "recurrent_kernel": joined(state_kernels),
+        "bias": np.stack([bias, np.zeros_like(bias)]),
+    }
+    assign(layer, {f"rnn/cell/gru/{name}": value for name, value in values.items()})
+    ends = range(1, x.shape[1] + 1)
+    return np.stack([layer([x[:, :end], scores[:, :end]]) for end in ends], 1)
+
+
+def augru_without_attention(**arrays):
+    return augru(**arrays)
+
+
 # === Models ===
 
 

@@ -210,8 +210,10 @@ def test_inverted_gate(answers_of):
     theirs = answers_of("deepctr")["augru"]
     assert_equal(theirs, paper.augru_with_inverted_gate(**wide("augru")))
     assert_differ(theirs, by_the_paper("augru"))
+    assert_equal(by_us("augru"), by_the_paper("augru"))
     # Without attention the state is to stay where it starts, at 0.
     assert not by_the_paper("augru_without_attention").any()
+    assert not by_us("augru_without_attention").any()
     assert (answers_of("deepctr")["augru_without_attention"] != 0).all()
 
 
