@@ -10,7 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-_DICTS = ("model_arguments", "embedding_options", "optimizer_groups", "space")
+_DICTS = (
+    "model_arguments",
+    "embedding_options",
+    "optimizer_groups",
+    "down_sampling",
+    "space",
+)
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -29,6 +35,10 @@ class Config:
         optimizer_groups: layer name to the optimizer of its weights, where that is
             another: `{"wide": {"optimizer": "sparse_ftrl", "learning_rate": 0.05,
             "l1": 0.001}}` trains Wide & Deep as in its paper.
+        down_sampling: arguments of `keras_recs.data.DownSampleNegatives`, such as
+            `{"rate": 0.1}` for a tenth of the training part's negative examples. They
+            weigh as much as all did (`weigh=True`), so that evaluation and export have
+            nothing to correct.
         batch_size: int. Examples a step, over all replicas.
         epochs: int. At most.
         monitor: metric that chooses the epoch; `None` is what
@@ -48,6 +58,7 @@ class Config:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     optimizer_groups: dict[str, Any] = dataclasses.field(default_factory=dict)
+    down_sampling: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch_size: int = 1024
     epochs: int = 10
     monitor: str | None = None
@@ -91,8 +102,8 @@ class Config:
 
         Values are Python literals; what is none is text. `model_arguments.key=value`
         reaches the builder, `embedding_options.key=value` its tables,
-        `optimizer_groups.layer=value` its optimizers, and `space.key=value` what is
-        searched.
+        `optimizer_groups.layer=value` its optimizers, `down_sampling.rate=value` the
+        data, and `space.key=value` what is searched.
 
         Raises:
             ValueError: for an unknown key or a setting without `=`.

@@ -58,13 +58,37 @@ def build_model(config: Config, schema):
 
 
 def training_data(config: Config, schema, batch_size: int | None = None):
-    """Shuffled batches of a prepared folder; other ones than configured if given."""
+    """Shuffled batches of a prepared folder; other ones than configured if given.
+
+    Raises:
+        ValueError: for `down_sampling` that is no rate, label and seed.
+    """
     import keras_recs
 
     files = str(Path(config.data) / "train-*")
     return keras_recs.data.tfrecord_dataset(
-        files, schema, batch_size or config.batch_size, seed=config.seed
+        files,
+        schema,
+        batch_size or config.batch_size,
+        seed=config.seed,
+        down_sampling=_down_sampling(config),
     )
+
+
+def _down_sampling(config: Config):
+    """What leaves negative examples out, with weights that make up for it."""
+    from keras_recs.data import DownSampleNegatives
+
+    arguments = config.down_sampling
+    if not arguments:
+        return None
+    known = ["rate", "label", "seed"]
+    if "rate" not in arguments or set(arguments) - set(known):
+        raise ValueError(
+            f"Config: `down_sampling` must have a rate and takes {known}. Received: "
+            f"down_sampling={arguments}"
+        )
+    return DownSampleNegatives(**arguments, weigh=True)
 
 
 def validation_data(config: Config, schema):

@@ -178,6 +178,33 @@ def test_options_reach_the_tables(prepared):
     assert len(model.get_layer("embedding").shards) == 3
 
 
+def test_negatives_left_out(prepared, tmp_path):
+    """Positive examples all stay; the negatives that do weigh more. The run trains."""
+    from pipelines.from_config import training_data
+    from pipelines.train import train
+
+    schema = Schema.load(prepared)
+    config = Config(data=str(prepared), batch_size=32, epochs=1)
+    half = config.replaced(["down_sampling.rate=0.5", "down_sampling.seed=1"])
+
+    def columns(config):
+        batches = [batch[1:] for batch in training_data(config, schema)]
+        labels = np.concatenate([labels["click"] for labels, _ in batches])
+        return labels[:, 0], np.concatenate([w["click"] for _, w in batches]).ravel()
+
+    labels, weights = columns(config)
+    kept, heavier = columns(half)
+    assert kept.sum() == labels.sum() > 0
+    assert 0 < (kept == 0).sum() < (labels == 0).sum()
+    assert set(heavier[kept == 0]) <= set(2 * weights)
+    assert set(heavier[kept == 1]) <= set(weights)
+    assert np.isfinite(train(half, tmp_path / "half", "none").history["loss"]).all()
+
+    for wrong in ({"seed": 1}, {"rate": 0.5, "weigh": False}):
+        with pytest.raises(ValueError, match="must have a rate and takes"):
+            training_data(Config(data=str(prepared), down_sampling=wrong), schema)
+
+
 def test_a_finished_run_is_left_alone_and_another_is_refused(run, config_file):
     from pipelines.config import load_config
     from pipelines.train import is_finished
