@@ -6,6 +6,10 @@ from keras import ops
 from keras_recs.copies_of import copies_of
 from keras_recs.optimizers.sum_duplicates import is_sparse, sum_duplicates
 
+# A table of less than so many numbers a looked-up row is updated whole, where that is
+# the same: one pass over it takes less time than finding its rows in the batch.
+NUMBERS_A_ROW = 32
+
 
 class SparseOptimizer(keras.optimizers.Optimizer):
     """Updates the rows of a table that a batch looked up, and no other.
@@ -56,7 +60,8 @@ class SparseOptimizer(keras.optimizers.Optimizer):
 
         Returns:
             dict of slot name to a pair of the initial value and whether the slot holds
-            one number a row; else it has the variable's shape.
+            one number a row, `(rows,)`; else, and where a row is one number, it has the
+            variable's shape.
         """
         raise NotImplementedError
 
@@ -75,7 +80,7 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         raise NotImplementedError
 
     def update_at_once(self, gradient, variable, slots, learning_rate):
-        """Updates a variable that is no table, if TensorFlow has an operation for it.
+        """Updates a whole variable, if TensorFlow has an operation for it.
 
         Args:
             gradient: tensor.
@@ -94,7 +99,7 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         slots = self._slots[index]
         learning_rate = ops.cast(learning_rate, "float32")
         if is_sparse(gradient):
-            self._update_rows(gradient, variable, slots, learning_rate)
+            self._update_table(gradient, variable, slots, learning_rate)
             return
         if (
             keras.backend.backend() == "tensorflow"
@@ -144,6 +149,42 @@ class SparseOptimizer(keras.optimizers.Optimizer):
                     f"{argument}={value}"
                 )
 
+    def _update_table(self, gradient, variable, slots, learning_rate):
+        """Updates a table by its rows, or a small one whole."""
+        import tensorflow as tf
+
+        size = variable.shape.num_elements()
+        is_same = (
+            not self.moves_without_gradient
+            and variable.dtype == tf.float32
+            and all(slot.shape == tuple(variable.shape) for slot in slots)
+        )
+        if not is_same:
+            self._update_rows(gradient, variable, slots, learning_rate)
+            return
+
+        def update_whole():
+            values = tf.cast(gradient.values, tf.float32)
+            whole = tf.math.unsorted_segment_sum(
+                values, gradient.indices, variable.shape[0]
+            )
+            if not self.update_at_once(whole, variable, slots, learning_rate):
+                raise NotImplementedError(f"{type(self).__name__} has no operation.")
+            return 0
+
+        def update_rows():
+            self._update_rows(gradient, variable, slots, learning_rate)
+            return 0
+
+        rows = gradient.indices.shape[0]
+        if rows is None:
+            rows = tf.size(gradient.indices, tf.int64)
+            tf.cond(NUMBERS_A_ROW * rows >= size, update_whole, update_rows)
+        elif NUMBERS_A_ROW * rows >= size:
+            update_whole()
+        else:
+            update_rows()
+
     def _update_rows(self, gradient, variable, slots, learning_rate):
         import tensorflow as tf
 
@@ -178,9 +219,12 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         return super()._clip_gradients(grads)
 
     def _add_slot(self, variable, name, value, by_row):
+        # A row of one number has the one that its variable's shape gives it.
+        is_by_row = by_row and variable.shape[-1] > 1
+
         def add():
             return self.add_variable(
-                shape=variable.shape[:1] if by_row else variable.shape,
+                shape=variable.shape[:1] if is_by_row else variable.shape,
                 dtype="float32",  # that of a bfloat16 table, too
                 # One operation: Keras's `Constant` takes the memory of the slot twice.
                 initializer=lambda shape, dtype: ops.full(shape, value, dtype),

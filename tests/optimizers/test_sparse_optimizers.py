@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_recs.layers import FeatureEmbedding, TableConfig
 from keras_recs.layers.embedding.stacked_tables import StackedTables
 from keras_recs.optimizers import LazyAdam, RowwiseAdagrad, SparseAdagrad, SparseFTRL
+from keras_recs.optimizers.sparse_optimizer import NUMBERS_A_ROW
 
 ROWS, DIM, STEPS = 12, 3, 6
 
@@ -102,17 +103,55 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("num_rows", [ROWS, 300], ids=["whole", "rows"])
 @pytest.mark.parametrize("dense", [False, True], ids=["slices", "dense"])
 @pytest.mark.parametrize("name", CASES)
-def test_formula(name, dense):
-    """A dense gradient, as JAX and torch give it, has the same result."""
+def test_formula(name, dense, num_rows):
+    """A dense gradient, as JAX and torch give it, has the same result.
+
+    A small table may be updated whole.
+    """
     make, twin = CASES[name]
-    (variable,) = table().shards
+    (variable,) = table(num_rows).shards
     before = variable.numpy()
     data = batches()
     train(make(), variable, data, dense)
     expected = twin(before.astype("float64"), data)
     np.testing.assert_allclose(variable, expected, rtol=2e-5, atol=5e-6)
+
+
+@pytest.mark.parametrize("num_rows", [ROWS, 9 * NUMBERS_A_ROW + 1])
+@pytest.mark.parametrize("known", [True, False], ids=["size known", "size unknown"])
+def test_rows_of_one_number(known, num_rows):
+    """As those of a linear term, whole or by rows, in batches of any size."""
+    layer = StackedTables([num_rows], 1, embeddings_initializers="normal")
+    layer.build()
+    (variable,) = layer.shards
+    before = variable.numpy()
+    data = [(rows, gradient[:, :1]) for rows, gradient in batches()]
+    optimizer = RowwiseAdagrad(0.1)
+    optimizer.build([variable])
+    size = 9 if known else None
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((size, 1)),
+            tf.TensorSpec((size,), tf.int32),
+        ]
+    )
+    def step(values, rows):
+        optimizer.apply([tf.IndexedSlices(values, rows, (num_rows, 1))], [variable])
+
+    for rows, gradient in data:
+        step(gradient, rows.astype("int32"))
+    expected = rowwise_adagrad(before.astype("float64"), data)
+    np.testing.assert_allclose(variable, expected, rtol=2e-5, atol=5e-6)
+    graph = step.get_concrete_function().graph
+    operations = [operation.type for operation in graph.get_operations()]
+    if known:
+        assert ("ResourceApplyAdagradV2" in operations) == (num_rows == ROWS)
+    else:
+        assert "If" in operations
 
 
 @pytest.mark.parametrize("dense", [False, True], ids=["slices", "dense"])
