@@ -104,10 +104,8 @@ class Dice(keras.layers.Layer):
     def _statistics(self, s, mask):
         """Mean and variance of the batch; moves the averages towards them."""
         axes = tuple(range(len(s.shape) - 1))
-        if mask is None:
-            mean, variance = ops.moments(s, axes)
-            weight = 1.0 - self.momentum
-        else:
+        there = None
+        if mask is not None:
             if len(mask.shape) != len(s.shape) - 1:
                 raise ValueError(
                     "The mask of Dice must have the shape of its inputs without the "
@@ -116,11 +114,17 @@ class Dice(keras.layers.Layer):
                 )
             there = ops.expand_dims(ops.cast(mask, "float32"), -1)  # (B, …, 1)
             total = ops.sum(there)
-            count = ops.maximum(total, 1.0)
-            mean = ops.sum(s * there, axis=axes) / count  # (N,)
-            variance = ops.sum(ops.square(s - mean) * there, axis=axes) / count
-            # A batch of padding alone says nothing.
-            weight = ops.where(total > 0, 1.0 - self.momentum, 0.0)
+        else:
+            total = ops.cast(ops.size(s[..., :1]), "float32")
+        count = ops.maximum(total, 1.0)
+
+        def average(x):
+            return ops.sum(x if there is None else x * there, axis=axes) / count  # (N,)
+
+        mean = average(s)
+        variance = average(ops.square(s - mean))
+        # A batch of padding alone says nothing.
+        weight = ops.where(total > 0, 1.0 - self.momentum, 0.0)
         for moving, now in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),

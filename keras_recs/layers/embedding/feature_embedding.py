@@ -572,22 +572,32 @@ class _Values:
 
     def __init__(self, values, blocks):
         self.values = values
-        self.blocks = {name: list(rows) for name, rows in blocks.blocks.items()}
-        self.starts = dict.fromkeys(values, 0)
+        self.parts = {
+            name: _split(value, [ops.shape(rows)[1] for rows in blocks.blocks[name]])
+            for name, value in values.items()
+        }
 
     def whole(self, stack):
         return self.values[stack]
 
     def next(self, stack):
-        values = self.values[stack]
-        length = ops.shape(self.blocks[stack].pop(0))[1]
-        start = self.starts[stack]
-        self.starts[stack] = start + length
+        return next(self.parts[stack])
+
+
+def _split(values, lengths):
+    """Parts of `(B, L, D)` along axis 1."""
+    if all(isinstance(length, int) and length for length in lengths):
+        # Its gradient is written once, that of a slice is as large as all of them.
+        yield from ops.split(values, np.cumsum(lengths)[:-1].tolist(), axis=1)
+        return
+    start = 0
+    for length in lengths:
         part = values[:, start : start + length]
         if isinstance(length, int) and length:
             # TensorFlow forgets it beside a list whose length differs between batches.
             part = ops.reshape(part, (-1, length, values.shape[-1]))
-        return part
+        start = start + length
+        yield part
 
 
 def _known(rows, limits, first):

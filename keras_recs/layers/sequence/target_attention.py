@@ -52,6 +52,8 @@ class TargetAttention(keras.layers.Layer):
         self.hidden_units = tuple(hidden_units)
         self.activation = activation
         self.use_softmax = use_softmax
+        # How many events there are differs between batches.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
 
     def build(self, input_shape):
         """Creates the MLP."""
@@ -69,13 +71,7 @@ class TargetAttention(keras.layers.Layer):
         mask = None
         if len(inputs) == 3:
             mask = ops.cast(inputs[2], "bool")  # (B, T)
-        candidate = ops.expand_dims(query, 1) + ops.zeros_like(keys)  # (B, T, D)
-        pairs = [candidate, keys, candidate - keys, candidate * keys]
-        hidden = self.mlp(
-            ops.concatenate(pairs, axis=-1), training=training, mask=mask
-        )  # (B, T, H)
-        scores = ops.squeeze(self.score(hidden), axis=-1)  # (B, T)
-        scores = ops.cast(scores, "float32")
+        scores = self._scores(query, keys, mask, training)  # float32 (B, T)
         if self.use_softmax:
             there = ops.ones_like(scores) if mask is None else mask
             weights = masked_softmax(scores, there)
@@ -84,6 +80,29 @@ class TargetAttention(keras.layers.Layer):
         row = ops.expand_dims(ops.cast(weights, keys.dtype), 1)  # (B, 1, T)
         output = ops.squeeze(ops.matmul(row, keys), axis=1)  # (B, D)
         return (output, weights) if return_attention_scores else output
+
+    def _scores(self, query, keys, mask, training):
+        """The MLP's answers; on TensorFlow it is spared the padding."""
+        if mask is None or keras.backend.backend() != "tensorflow":
+            candidate = ops.expand_dims(query, 1) + ops.zeros_like(keys)  # (B, T, D)
+            return self._score_pairs(candidate, keys, mask, training)
+
+        import tensorflow as tf
+
+        shape = tf.shape(mask, tf.int64)
+        places = tf.where(tf.reshape(mask, (-1,)))[:, 0]  # (N,)
+        events = tf.gather(tf.reshape(keys, (-1, 1, keys.shape[-1])), places)
+        candidate = tf.gather(query[:, None], places // shape[1])  # (N, 1, D)
+        scores = self._score_pairs(candidate, events, None, training)  # (N, 1)
+        flat = tf.scatter_nd(places[:, None], scores[:, 0], tf.reduce_prod(shape)[None])
+        return tf.ensure_shape(tf.reshape(flat, shape), mask.shape)
+
+    def _score_pairs(self, candidate, events, mask, training):
+        pairs = [candidate, events, candidate - events, candidate * events]
+        hidden = self.mlp(
+            ops.concatenate(pairs, axis=-1), training=training, mask=mask
+        )  # (…, H)
+        return ops.cast(ops.squeeze(self.score(hidden), axis=-1), "float32")
 
     def compute_output_spec(self, inputs, training=None, return_attention_scores=False):
         """`(B, D)`, and float32 `(B, T)`."""
