@@ -189,7 +189,7 @@ def augru(x, scores, input_kernels, state_kernels, biases):
         "recurrent_kernel": joined(state_kernels),
         "bias": np.stack([bias, np.zeros_like(bias)]),
     }
-    assign(layer, {f"rnn/cell/gru/{name}": value for name, value in values.items()})
+    assign(layer, {f"gru/{name}": value for name, value in values.items()})
     ends = range(1, x.shape[1] + 1)
     return np.stack([layer([x[:, :end], scores[:, :end]]) for end in ends], 1)
 

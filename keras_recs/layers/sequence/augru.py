@@ -66,18 +66,22 @@ class AUGRU(keras.layers.Layer):
             dtype=policy,
             name="gru",
         )
+        gru.build((None, dim))
         cell = _AttentionalCell(gru, dtype=policy, name="cell")
         self.rnn = keras.layers.RNN(cell, dtype=policy, name="rnn")
-        self.rnn.build((None, None, dim + 1))
+        self.rnn.build((None, None, 3 * self.units + 1))
         self.built = True
 
     def call(self, inputs):
         """Returns the last state."""
-        steps, weights = inputs[0], inputs[1]
-        weights = ops.expand_dims(ops.cast(weights, steps.dtype), -1)  # (B, T, 1)
-        mask = ops.cast(inputs[2], "bool") if len(inputs) == 3 else None
-        joined = ops.concatenate([steps, weights], axis=-1)  # (B, T, D + 1)
-        return self.rnn(joined, mask=mask)  # (B, H)
+        steps, weights = inputs[0], ops.cast(inputs[1], inputs[0].dtype)
+        if len(inputs) == 3:
+            weights = ops.where(ops.cast(inputs[2], "bool"), weights, 0.0)  # (B, T)
+        gru = self.rnn.cell.gru
+        # Of all steps at once; within the loop it is a matrix product for each.
+        mapped = ops.matmul(steps, gru.kernel) + gru.bias[0]  # (B, T, 3·H)
+        joined = [mapped, ops.expand_dims(weights, -1)]
+        return self.rnn(ops.concatenate(joined, axis=-1))  # (B, H)
 
     def compute_output_shape(self, input_shape):
         """`(B, units)`."""
@@ -96,7 +100,11 @@ class AUGRU(keras.layers.Layer):
 
 
 class _AttentionalCell(keras.layers.Layer):
-    """A step of a GRU, taken in part: the last column of `(B, D + 1)` is its share."""
+    """A step of a GRU, taken in part.
+
+    Its inputs `(B, 3·H + 1)` are what the GRU's kernel and bias make of the step, and
+    in the last column the share.
+    """
 
     def __init__(self, gru, **kwargs):
         super().__init__(**kwargs)
@@ -104,15 +112,18 @@ class _AttentionalCell(keras.layers.Layer):
         self.state_size = self.output_size = gru.units
 
     def build(self, input_shape):
-        self.gru.build((None, input_shape[-1] - 1))
         self.built = True
 
     def call(self, inputs, states):
-        step, share = inputs[:, :-1], inputs[:, -1:]
+        mapped, share = inputs[:, :-1], inputs[:, -1:]
         (before,) = states
-        after, _ = self.gru(step, states)  # (B, H)
-        # With the GRU's own h = (1 − u) ∘ h₋₁ + u ∘ h̃ this is its u times the share.
-        state = (1 - share) * before + share * after
+        recurrent = ops.matmul(before, self.gru.recurrent_kernel) + self.gru.bias[1]
+        keep, reset, new = ops.split(mapped, 3, axis=-1)
+        keep_too, reset_too, new_too = ops.split(recurrent, 3, axis=-1)
+        # Keras's gate is what is kept, one minus the paper's u.
+        update = share * (1.0 - ops.sigmoid(keep + keep_too))
+        new = ops.tanh(new + ops.sigmoid(reset + reset_too) * new_too)
+        state = before + update * (new - before)  # (B, H)
         return state, [state]
 
 

@@ -92,10 +92,13 @@ class InterestExtractor(keras.layers.Layer):
 
 def _next_event_loss(states, events, negatives, mask):
     """Scalar: the mean over what has a next event, 0 where nothing has."""
-    states = ops.cast(states[:, :-1], "float32")  # (B, T − 1, D)
-    right = ops.sum(states * ops.cast(events[:, 1:], "float32"), axis=-1)  # (B, T − 1)
-    wrong = ops.sum(states * ops.cast(negatives[:, 1:], "float32"), axis=-1)
-    pairs = ops.cast(ops.logical_and(mask[:, :-1], mask[:, 1:]), "float32")
+    # Moved by a step: the gradient of a slice would be filled up with zeros.
+    before = ops.roll(ops.cast(states, "float32"), 1, axis=1)  # (B, T, D)
+    right = ops.sum(before * ops.cast(events, "float32"), axis=-1)  # (B, T)
+    wrong = ops.sum(before * ops.cast(negatives, "float32"), axis=-1)
+    is_later = ops.arange(ops.shape(mask)[1]) > 0  # (T,)
+    pairs = ops.logical_and(ops.logical_and(mask, ops.roll(mask, 1, axis=1)), is_later)
+    pairs = ops.cast(pairs, "float32")
     # −log σ(x) is softplus(−x), and −log(1 − σ(x)) is softplus(x).
     losses = ops.softplus(-right) + ops.softplus(wrong)
     return ops.sum(losses * pairs) / ops.maximum(ops.sum(pairs), 1.0)
