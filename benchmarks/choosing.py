@@ -1,0 +1,72 @@
+r"""The table of docs/choosing.md: what each model reaches, and what it costs.
+
+  python -m benchmarks.choosing
+
+It measures nothing: accuracy comes from the lines of benchmarks.leaderboard, cost from
+those of benchmarks.ranking. Run it after either.
+"""
+
+import json
+from pathlib import Path
+
+from absl import app
+
+from benchmarks.leaderboard.__main__ import read_lines
+from benchmarks.leaderboard.report import summarize
+
+RESULTS, PAGE = Path("benchmarks/results"), Path("docs/choosing.md")
+MARKS = ("<!-- table begin -->", "<!-- table end -->")
+
+
+def costs() -> dict[str, dict]:
+    """By model: examples a second, megaflops of an example, megabytes."""
+    content = json.loads((RESULTS / "ranking.json").read_text(encoding="utf-8"))
+    found = {}
+    for cell in content["cells"]:
+        ours = cell["peers"].get("keras_recs", {})
+        if "examples_per_s" in ours:
+            floor = cell["peers"].get("matrix_products", {})
+            megaflops = floor.get("mflop_per_example")
+            found[cell["spec"]["model"]] = {**ours, "megaflops": megaflops}
+    return found
+
+
+def accuracy(dataset: str) -> dict[str, str]:
+    """By row of the leaderboard: AUC."""
+    lines = read_lines(RESULTS, f"leaderboard_{dataset.replace('-', '_')}")
+    return {
+        row["model"]: f"{row['auc']:.4f} ± {row['auc_std']:.4f}"
+        for row in summarize(dataset, lines)
+    }
+
+
+def main(_) -> None:
+    """Rewrites the table."""
+    frappe, movielens = accuracy("frappe"), accuracy("ml-1m")
+    table = [
+        "| model | AUC, Frappe | AUC, MovieLens 1M | trains, examples/s | "
+        "µs an example | MFLOP an example |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for model, cost in costs().items():
+        speed, megaflops = cost["examples_per_s"], cost["megaflops"]
+        cells = [
+            f"`{model}`",
+            frappe.get(model, "–"),
+            movielens.get(model, "–"),
+            f"{speed:,.0f}",
+            f"{1e6 / speed:.0f}",
+            f"{megaflops:.1f}" if megaflops else "–",
+        ]
+        table.append("| " + " | ".join(cells) + " |")
+    text = PAGE.read_text(encoding="utf-8")
+    head, _, rest = text.partition(MARKS[0])
+    _, found, tail = rest.partition(MARKS[1])
+    if not found:
+        raise ValueError(f"'{PAGE}' has no place for the table: {' … '.join(MARKS)}")
+    lines = "\n".join(["", *table, ""])
+    PAGE.write_text(f"{head}{MARKS[0]}{lines}{MARKS[1]}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    app.run(main)
