@@ -17,14 +17,13 @@ def builder_of(config: Config) -> tuple[Callable, dict[str, Any]]:
     """
     from keras_recs import models
 
-    parts = ("EmbeddingOptions", "build_inputs", "table_rows")  # of builders
-    builders = [name for name in models.__all__ if name not in parts]
+    builders = {builder.__name__: builder for builder in models.BUILDERS}
     if config.model not in builders:
         raise ValueError(
-            f"Config: `model` must be one of {builders}. Received: "
+            f"Config: `model` must be one of {[*builders]}. Received: "
             f"model={config.model!r}"
         )
-    builder = getattr(models, config.model)
+    builder = builders[config.model]
     known = list(inspect.signature(builder).parameters)[1:]
     unknown = sorted(set(config.model_arguments) - set(known))
     if unknown:

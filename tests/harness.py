@@ -123,16 +123,13 @@ def layer_classes():
 
 
 def builders():
-    """Name of each model builder: what `keras_recs.models` offers, but its parts."""
+    """Name of each model builder: the elements of `keras_recs.models.BUILDERS`."""
     tree = ast.parse((LIBRARY / "models" / "__init__.py").read_text(encoding="utf-8"))
-    names = [
-        alias.name
+    return next(
+        [element.id for element in node.value.elts]
         for node in tree.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    ]
-    parts = ("build_inputs", "table_rows")
-    return sorted(name for name in names if name.islower() and name not in parts)
+        if isinstance(node, ast.Assign) and node.targets[0].id == "BUILDERS"
+    )
 
 
 # The schemas of `model_schemas`, and what does not go together.

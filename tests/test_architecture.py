@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import setuptools
 
-from tests.harness import LIBRARY, ROOT, module_name, run_python
+from tests.harness import LIBRARY, ROOT, builders, module_name, run_python
 
 # What a part of keras_recs may import of it, beside itself. `copies_of`, `register` and
 # `schema` are the base; layers take plain values, so they may read the constants of `schema` alone.
@@ -215,6 +215,13 @@ def public_definitions(path):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
         and not node.name.startswith("_")
     ]
+
+
+def test_every_builder_is_listed():
+    """In `keras_recs.models.BUILDERS`, which programs, searches and tests go by."""
+    files = (LIBRARY / "models").glob("*.py")
+    found = {path.stem for path in files if "return keras.Model(" in path.read_text()}
+    assert found == set(builders())
 
 
 @pytest.mark.parametrize(

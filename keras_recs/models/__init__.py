@@ -18,6 +18,23 @@ from keras_recs.models.wide_and_deep import wide_and_deep
 from keras_recs.models.xdeepfm import xdeepfm
 from keras_recs.models.youtube_ranking import youtube_ranking
 
+BUILDERS = (
+    autoint,
+    dcn,
+    dcn_v2,
+    deepfm,
+    dien,
+    din,
+    dlrm,
+    finalmlp,
+    fm,
+    logistic_regression,
+    masknet,
+    wide_and_deep,
+    xdeepfm,
+    youtube_ranking,
+)
+
 __all__ = [
     "EmbeddingOptions",
     "autoint",

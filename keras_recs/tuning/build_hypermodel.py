@@ -68,14 +68,12 @@ def build_hypermodel(
     model = tuner.get_best_models()[0]
     ```
     """
-    if callable(model):
-        builder = model
-    elif model in models.__all__ and model.islower():
-        builder = getattr(models, model)
-    else:
+    builders = {builder.__name__: builder for builder in models.BUILDERS}
+    builder = model if callable(model) else builders.get(model)
+    if builder is None:
         raise ValueError(
-            "`model` must be a builder of keras_recs.models or a function of that form."
-            f" Received: model={model!r}"
+            f"`model` must be one of {[*builders]} or a function of that form. "
+            f"Received: model={model!r}"
         )
     held = dict(arguments or {})
     options = held.get("embedding_options")

@@ -298,8 +298,8 @@ def test_max_trials_cuts_hyperband_off(train, valid, tmp_path):
 def test_messages(tmp_path):
     with pytest.raises(ValueError, match=r"one of \('bayesian'.*name='grid'"):
         made(tmp_path, name="grid")
-    for name in ("deepfmm", "EmbeddingOptions2", "Dense"):
-        with pytest.raises(ValueError, match="must be a builder of"):
+    for name in ("deepfmm", "EmbeddingOptions", "build_inputs", "table_rows"):
+        with pytest.raises(ValueError, match=rf"one of \['autoint'.*model='{name}'"):
             tuning.build_hypermodel(SCHEMA, name)
     from keras_recs.models import EmbeddingOptions
 
