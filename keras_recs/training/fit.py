@@ -42,7 +42,8 @@ def fit(
     """Trains a compiled model and fills a run directory.
 
     The epoch that is best by `monitor` is kept: training stops `patience` epochs after
-    it and its weights are restored. An interrupted run, called again with the same
+    it and its weights are restored. One whose training loss is not finite is never the
+    best; its value is NaN. An interrupted run, called again with the same
     `workdir`, model and data, goes on at the epoch it was in; a finished one is
     replaced. It leaves `model.keras`, `schema.json`,
     `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
@@ -100,9 +101,7 @@ def fit(
     if validation is not None:
         monitor = monitor or default_monitor(schema)
         mode = direction_of(monitor)
-        known = None
-        if best.exists():
-            known = _best_value(workdir / "history.csv", monitor, mode)
+        known = _best_value(workdir / "history.csv", monitor, mode)
         watchers = [
             ExactMetrics(validation, schema),
             RequireMetric(monitor),
@@ -154,11 +153,15 @@ def _check_steps_per_execution(model: keras.Model) -> None:
         )
 
 
-def _best_value(history: Path, monitor: str, mode: str) -> float | None:
+def _best_value(history: Path, monitor: str, mode: str) -> float:
     """What an interrupted run reached, so that a worse epoch does not replace it."""
-    if not history.exists():
-        return None
-    with open(history, newline="", encoding="utf-8") as file:
-        values = [float(row.get(monitor) or math.nan) for row in csv.DictReader(file)]
+    rows = []
+    if history.exists():
+        with open(history, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    values = [float(row.get(monitor) or math.nan) for row in rows]
     values = [value for value in values if not math.isnan(value)]
-    return (max if mode == "max" else min)(values, default=None)
+    # With nothing to be better than, Keras would take NaN for the best and keep it.
+    if mode == "max":
+        return max(values, default=-math.inf)
+    return min(values, default=math.inf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 
 from keras_recs.schema import Schema
@@ -36,16 +38,27 @@ def direction_of(monitor: str) -> str:
 
 
 class RequireMetric(keras.callbacks.Callback):
-    """Stops at the first epoch if the monitored metric is not there."""
+    """Stops at the first epoch if the monitored metric is not there.
+
+    An epoch whose training loss is not finite has none: its value becomes NaN, so that
+    no such epoch is the best, as by an AUC of 0.5 where all predictions are NaN.
+    """
 
     def __init__(self, monitor):
         super().__init__()
         self.monitor = monitor
 
     def on_epoch_end(self, epoch, logs=None):
-        """Raises a `ValueError` if the metric is not among the logs."""
+        """Raises a `ValueError` if the metric is not among the logs.
+
+        Args:
+            epoch: int.
+            logs: dict of the epoch's metrics.
+        """
         if self.monitor not in logs:
             raise ValueError(
                 "`monitor` must be a metric of an epoch. Received: "
                 f"monitor={self.monitor!r}; there are {sorted(logs)}"
             )
+        if not math.isfinite(logs.get("loss", 0.0)):
+            logs[self.monitor] = math.nan

@@ -129,8 +129,8 @@ class SchemaHyperModel(keras_tuner.HyperModel):
 
         Raises:
             ValueError: if there is no validation data, if the objective is not among
-                the metrics or is never a number, and if a batch size is searched but
-                `train` is no function.
+                the metrics or is never a number, if loss or predictions are not finite,
+                and if a batch size is searched but `train` is no function.
         """
         fatal = keras_tuner.errors.FatalValueError
         if validation is None:
@@ -156,10 +156,10 @@ class SchemaHyperModel(keras_tuner.HyperModel):
             train,
             shuffle=False,  # the data set has its own order
             callbacks=[
-                keras.callbacks.TerminateOnNaN(),
                 *evictions(model, self.schema, callbacks),
                 ExactMetrics(validation, self.schema),
                 _Objective(name),
+                _Finite(self.schema),
                 keras.callbacks.EarlyStopping(
                     name,
                     patience=self.patience,
@@ -199,3 +199,33 @@ class _Objective(RequireMetric):
         except ValueError as error:
             message = str(error).replace("monitor", "objective")
             raise keras_tuner.errors.FatalValueError(message) from error
+
+
+class _Finite(keras.callbacks.Callback):
+    """Fails the trial, whatever its objective, when loss or predictions diverge."""
+
+    def __init__(self, schema):
+        super().__init__()
+        # NaN or infinite where a prediction is; an AUC is not.
+        self.errors = [
+            f"val_{label.name}_{'log_loss' if label.task == 'binary' else 'mse'}"
+            for label in schema.labels
+        ]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._check(logs, "loss")
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name in self.errors:
+            self._check(logs, name)
+
+    def _check(self, logs, name):
+        if not math.isfinite(logs[name]):
+            raise ValueError(
+                f"The trial diverged: the {name} was {logs[name]} in epoch "
+                f"{self.epoch}. Search a smaller `learning_rate`, or look for such "
+                "numbers in the data."
+            )

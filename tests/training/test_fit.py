@@ -298,6 +298,39 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run(train, valid, tmp_path
         assert evaluate(kept, valid, SCHEMA)["click"]["auc"] == max(history)
 
 
+def test_an_epoch_that_diverges_is_not_kept(train, tmp_path):
+    """Its AUC is 0.5, more than that of the epoch before on turned labels."""
+
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch != 1:
+                self.model.set_weights([w * np.nan for w in self.model.get_weights()])
+            else:
+                self.model.set_weights(weights)
+
+    turned = columns(64, 1)
+    turned["click"] = 1 - turned["click"]
+    check = array_dataset(turned, SCHEMA, 64, shuffle=False)
+    model = compiled()
+    model.compile("sgd", "binary_crossentropy")
+    weights = model.get_weights()
+    history = fit(
+        model,
+        train,
+        SCHEMA,
+        tmp_path,
+        validation=check,
+        epochs=3,
+        patience=3,
+        callbacks=[Diverge()],
+        verbose=0,
+    ).history
+    auc = history["val_click_auc"]
+    assert np.isnan(history["loss"]).tolist() == [True, False, True]
+    assert np.isnan(auc).tolist() == [True, False, True]
+    assert evaluate(model, check, SCHEMA)["click"]["auc"] == auc[1] < 0.5
+
+
 def test_regression_keeps_the_least_error(tmp_path):
     batches = array_dataset(columns(128), REGRESSION, 32, shuffle=False)
     check = array_dataset(columns(64, 1), REGRESSION, 64, shuffle=False)

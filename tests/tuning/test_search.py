@@ -200,10 +200,34 @@ def test_what_would_fail_every_trial_ends_the_search(
 
 
 def test_a_trial_that_diverges_is_a_failure(train, valid, tmp_path):
-    model = hypermodel(objective="val_click_log_loss")
+    """Also by the AUC, which is 0.5 where all predictions are NaN."""
     batches = train.map(lambda x, y: (x, {"click": y["click"] * np.nan}))
-    with pytest.raises(RuntimeError, match="was not a number in any of 1 epochs"):
-        tuning.search(made(tmp_path, model), batches, valid, epochs=3, verbose=0)
+    tuner = made(tmp_path / "loss", max_trials=2)
+    message = "None of 2 trials completed:\n.*diverged.*the loss was nan in epoch 0"
+    with pytest.raises(RuntimeError, match=message):
+        tuning.search(tuner, batches, valid, epochs=3, verbose=0)
+    with pytest.raises(ValueError, match="No trial completed"):
+        tuning.write_best(tuner, tmp_path / "best")
+
+
+def test_a_trial_whose_predictions_diverge_is_a_failure(train, valid):
+    class Diverge(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:  # the last one
+                self.model.set_weights([w * np.nan for w in self.model.get_weights()])
+
+    model = hypermodel()
+    hp = keras_tuner.HyperParameters()
+    with pytest.raises(ValueError, match="the val_click_log_loss was nan in epoch 0"):
+        model.fit(hp, model.build(hp), train, valid, callbacks=[Diverge()], verbose=0)
+
+
+def test_an_objective_that_is_never_a_number_is_a_failure(train, valid):
+    one_class = valid.map(lambda x, y: (x, {"click": y["click"] * 0}))
+    model = hypermodel()
+    hp = keras_tuner.HyperParameters()
+    with pytest.raises(ValueError, match="was not a number in any of 2 epochs"):
+        model.fit(hp, model.build(hp), train, one_class, epochs=2, verbose=0)
 
 
 # === Going on ===
