@@ -58,7 +58,7 @@ def build_hypermodel(
     hypermodel = keras_recs.tuning.build_hypermodel(
         schema,
         "deepfm",
-        space={"dropout": [0.0, 0.2, 0.5], "learning_rate": (1e-4, 1e-2)},
+        space={"dropout": [0.0, 0.2], "learning_rate": {"low": 1e-4, "high": 1e-2}},
         objective="val_click_auc",
     )
     tuner = keras_tuner.BayesianOptimization(

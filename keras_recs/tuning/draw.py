@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from keras_recs.tuning.search_space import NEEDS
+
 
 def draw(hp: Any, ranges: Mapping[str, Any]) -> dict[str, Any]:
     """Registers ranges with Keras Tuner and returns the values of the trial.
@@ -18,20 +20,39 @@ def draw(hp: Any, ranges: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         dict of argument name to value. A regularizer's strength becomes the
-        configuration of an L2 regularizer, and 0 becomes `None`.
+        configuration of a `BatchL2`, which leaves the gradients of tables sparse, and 0
+        becomes `None`. An argument that needs another one is not there where that one
+        is `None`.
     """
-    values = {name: _value(hp, name, given) for name, given in ranges.items()}
-    for name, value in values.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if name.endswith("_regularizer") and is_number:
-            l2 = {"class_name": "L2", "config": {"l2": float(value)}}
-            values[name] = l2 if value else None
+    values: dict[str, Any] = {}
+    for name, given in sorted(ranges.items(), key=lambda item: item[0] in NEEDS):
+        needed = NEEDS.get(name, "")
+        choices = ranges.get(needed)
+        if isinstance(choices, list) and None in choices:
+            others = [json.dumps(choice) for choice in choices if choice is not None]
+            with hp.conditional_scope(needed, others):
+                if values[needed] is not None:
+                    values[name] = _value(hp, name, given)
+        else:
+            values[name] = _value(hp, name, given)
+        if name.endswith("_regularizer"):
+            values[name] = _regularizer(values[name])
     return values
 
 
+def _regularizer(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
+    import keras
+
+    from keras_recs.layers import BatchL2
+
+    return keras.regularizers.serialize(BatchL2(float(value))) if value else None
+
+
 def _value(hp: Any, name: str, given: Any) -> Any:
-    if isinstance(given, tuple):
-        low, high = given
+    if isinstance(given, dict):
+        low, high = given["low"], given["high"]
         sampling = "log" if low > 0 and high >= 10 * low else "linear"
         if isinstance(low, int) and isinstance(high, int):
             return int(hp.Int(name, low, high, sampling=sampling))

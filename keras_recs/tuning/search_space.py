@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 _WIDTHS = [(64,), (64, 32), (128, 64), (256, 128), (512, 256), (256, 128, 64)]
-_STRENGTHS = [0.0, 1e-7, 1e-6, 1e-5, 1e-4]
+_STRENGTHS = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
 _COUNTS = [1, 2, 3]
 
 # One word per concept: a range holds for every builder that takes the argument.
@@ -42,16 +42,18 @@ _RANGES: dict[str, Any] = {
     "second_hidden_units": _WIDTHS,
     "gate_units": [(32,), (64,), (128,)],
 }
-# Where the word has other values in one builder; `None` is not searched.
+# Where the word has other values in one builder.
 _OF_BUILDER: dict[str, dict[str, Any]] = {
     "autoint": {"projection_dim": [16, 32, 64], "hidden_units": [None, *_WIDTHS]},
-    "dcn_v2": {"num_experts": None},  # needs `projection_dim`, which may be `None`
+    "dcn_v2": {"num_experts": [None, 2, 4]},
     "dien": {"activation": ["dice", "relu"]},
     "din": {"activation": ["dice", "relu"]},
     "masknet": {"structure": ["parallel", "serial"]},
 }
+# An argument that says nothing where another one is `None`.
+NEEDS = {"num_experts": "projection_dim"}
 # Of training; `batch_size` is searched where a space names it.
-_LEARNING_RATE = (1e-4, 1e-2)
+_LEARNING_RATE = {"low": 1e-4, "high": 1e-2}
 _OF_TRAINING = ("learning_rate", "batch_size")
 
 
@@ -62,10 +64,11 @@ def search_space(
 ) -> dict[str, Any]:
     """The ranges of a builder: those of the arguments that its signature takes.
 
-    A range is a list (one of its values), a pair `(low, high)` of numbers (any number
-    between; on a logarithmic scale if `high` is ten times `low` or more), or a single
-    value, which is held. Numbers for a regularizer are strengths of L2. The learning
-    rate is among the ranges; the batch size is if `space` names it.
+    A range is a list (one of its values), `{"low": …, "high": …}` (any number between;
+    on a logarithmic scale if `high` is ten times `low` or more), or a single value,
+    which is held. Numbers for a regularizer are strengths of `BatchL2`. The learning
+    rate is among the ranges; the batch size is if `space` names it. `num_experts` is
+    searched where `projection_dim`, which it needs, is not `None`.
 
     Args:
         builder: function of `keras_recs.models`, or of the same form.
@@ -81,7 +84,8 @@ def search_space(
 
     Example:
     >>> space = keras_recs.tuning.search_space(
-    ...     keras_recs.models.logistic_regression, {"learning_rate": (1e-3, 1e-1)}
+    ...     keras_recs.models.logistic_regression,
+    ...     {"learning_rate": {"low": 1e-3, "high": 1e-1}},
     ... )
     >>> sorted(space)
     ['kernel_regularizer', 'learning_rate']
@@ -102,7 +106,7 @@ def search_space(
             "them in one of the two."
         )
     known = {**_RANGES, **_OF_BUILDER.get(builder.__name__, {})}
-    searched = [name for name in defaults if known.get(name) and name not in held]
+    searched = [name for name in defaults if name in known and name not in held]
     ranges = {name: known[name] for name in searched}
     ranges = {**ranges, "learning_rate": _LEARNING_RATE, **given}
     for name, values in ranges.items():
@@ -115,20 +119,16 @@ def _check(name: str, values: Any, is_list: bool) -> None:
         valid = len(values) > 0 and all(values.count(value) == 1 for value in values)
         if is_list:
             valid = valid and all(isinstance(v, (list, tuple)) for v in values)
-    elif isinstance(values, tuple):
-        valid = (
-            not is_list
-            and len(values) == 2
-            and all(
-                isinstance(v, (int, float)) and not isinstance(v, bool) for v in values
-            )
-            and values[0] < values[1]
-        )
+    elif isinstance(values, dict):
+        valid = not is_list and set(values) == {"low", "high"}
+        valid = valid and all(type(v) in (int, float) for v in values.values())
+        valid = valid and values["low"] < values["high"]
     else:
-        valid = not is_list and not isinstance(values, (set, dict))
+        valid = not is_list and not isinstance(values, (tuple, set))
     if not valid:
         form = "a list of lists" if is_list else "a list of values that differ"
-        pair = "" if is_list else ", a pair (low, high) of numbers or a single value"
+        others = ", {'low': number, 'high': larger number} or a single value"
         raise ValueError(
-            f"`space`: '{name}' must be {form}{pair}. Received: {name}={values!r}"
+            f"`space`: '{name}' must be {form}{'' if is_list else others}. Received: "
+            f"{name}={values!r}"
         )

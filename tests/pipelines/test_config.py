@@ -131,8 +131,24 @@ def test_values_are_checked(setting, message):
 
 
 def test_the_configuration_of_a_run_is_one(tmp_path):
-    CONFIG.replaced(["epochs=3"]).save(tmp_path / "config.json")
-    assert load_config(str(tmp_path / "config.json")) == CONFIG.replaced(["epochs=3"])
+    """What is searched, too: ranges stay ranges and choices stay choices."""
+    from keras_recs.models import deepfm
+    from keras_recs.tuning import search_space
+
+    config = CONFIG.replaced(
+        [
+            "epochs=3",
+            'space.learning_rate={"low": 1e-4, "high": 1e-2}',
+            "space.dropout=[0.0, 0.5]",
+            "space.hidden_units=[[8, 4], [2]]",
+        ]
+    )
+    config.save(tmp_path / "config.json")
+    loaded = load_config(str(tmp_path / "config.json"))
+    assert loaded == config
+    ranges = search_space(deepfm, loaded.space)
+    assert ranges == search_space(deepfm, config.space)
+    assert ranges["learning_rate"] == {"low": 1e-4, "high": 1e-2}
     (tmp_path / "other.json").write_text('{"data": "x", "epoch": 3}')
     with pytest.raises(ValueError, match="must hold the arguments of Config"):
         load_config(str(tmp_path / "other.json"))

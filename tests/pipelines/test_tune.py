@@ -15,7 +15,7 @@ from tests.harness import ROOT, run_python
 SETTINGS = (
     "--set=space.embedding_dim=[2,4]",
     "--set=space.hidden_units=[(4,),(4,2)]",
-    "--set=space.learning_rate=(1e-3,1e-1)",
+    '--set=space.learning_rate={"low": 1e-3, "high": 1e-1}',
     "--set=space.dropout=0.1",
 )
 

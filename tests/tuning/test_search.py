@@ -173,13 +173,17 @@ def test_a_failed_trial_is_reported(train, valid, tmp_path, caplog):
 
 
 def test_a_search_in_which_nothing_completed_raises(train, valid, tmp_path):
-    tuner = made(tmp_path / "few", broken_model((1.0, 2.0)), max_trials=2)
+    tuner = made(
+        tmp_path / "few", broken_model({"low": 1.0, "high": 2.0}), max_trials=2
+    )
     message = r"None of 2 trials completed:\n  trial \d: ArithmeticError: no model with"
     with pytest.raises(RuntimeError, match=message):
         tuning.search(tuner, train, valid, epochs=1, verbose=0)
     with pytest.raises(ValueError, match="No trial completed"):
         tuning.write_best(tuner, tmp_path / "best")
-    tuner = made(tmp_path / "many", broken_model((1.0, 2.0)), max_trials=4)
+    tuner = made(
+        tmp_path / "many", broken_model({"low": 1.0, "high": 2.0}), max_trials=4
+    )
     with pytest.raises(RuntimeError, match="failed one after the other:\n  trial 0"):
         tuning.search(tuner, train, valid, epochs=1, verbose=0)
     statuses = [t["status"] for t in tuning.read_trials(tuner.project_dir)]
@@ -271,7 +275,7 @@ def test_an_interrupted_search_goes_on(verbose, train, valid, tmp_path, monkeypa
 
 
 def test_hyperband_goes_on_from_earlier_trials(train, valid, tmp_path, monkeypatch):
-    space = {"learning_rate": (1e-3, 0.5)}
+    space = {"learning_rate": {"low": 1e-3, "high": 0.5}}
     model = hypermodel(space=space, patience=9)
     tuner = made(tmp_path, model, "hyperband", max_trials=99, max_epochs=4, factor=2)
     begun = {}

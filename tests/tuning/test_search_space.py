@@ -1,6 +1,7 @@
 """Ranges by argument name, and a model from draws of each builder's."""
 
 import importlib
+import json
 
 import keras_tuner
 import pytest
@@ -59,7 +60,7 @@ def test_a_model_of_two_draws_of_each_builder(name, tmp_path):
 
 def test_every_argument_is_decided_on():
     """A new one gets a range, or is named here."""
-    held = {"embedding_options", "gate_features", "num_experts", "seed", "targets"}
+    held = {"embedding_options", "gate_features", "seed", "targets"}
     undecided = {
         f"{name}: {argument}"
         for name in harness.builders()
@@ -94,7 +95,7 @@ def test_a_space_is_what_the_signature_takes():
         ([None, 3], "Choice", {None, 3}),
         ([False, True], "Boolean", {False, True}),
         ([(4,), (4, 2)], "Choice", {(4,), (4, 2)}),
-        ((1, 3), "Int", {1, 2, 3}),
+        ({"low": 1, "high": 3}, "Int", {1, 2, 3}),
     ],
 )
 def test_what_is_drawn(given, kind, values):
@@ -109,28 +110,70 @@ def test_what_is_drawn(given, kind, values):
 
 def test_ranges_of_numbers():
     for given, sampling in (
-        ((1e-4, 1e-2), "log"),
-        ((0.0, 0.5), "linear"),
-        ((1, 5), "linear"),
-        ((4, 64), "log"),
+        ({"low": 1e-4, "high": 1e-2}, "log"),
+        ({"low": 0.0, "high": 0.5}, "linear"),
+        ({"low": 1, "high": 5}, "linear"),
+        ({"low": 4, "high": 64}, "log"),
     ):
         hp, result = recorded({"x": given}, 3)
         assert hp.space[0].sampling == sampling
-        assert given[0] <= result["x"] <= given[1]
-    hp, result = recorded({"x": 7, "y": (1, 2)}, 0)
+        assert given["low"] <= result["x"] <= given["high"]
+    hp, result = recorded({"x": 7, "y": {"low": 1, "high": 2}}, 0)
     assert result["x"] == 7
     assert [each.name for each in hp.space] == ["y"], "a single value is held"
 
 
 def test_the_strength_of_a_regularizer():
-    from keras.regularizers import L2, get
+    from keras.regularizers import get
+
+    from keras_recs.layers import BatchL2
 
     _, result = recorded({"embeddings_regularizer": [1e-3]}, 0)
-    regularizer = get(result["embeddings_regularizer"])
-    assert isinstance(regularizer, L2)
-    assert float(regularizer.l2) == pytest.approx(1e-3)
+    regularizer = get(json.loads(json.dumps(result["embeddings_regularizer"])))
+    assert isinstance(regularizer, BatchL2)
+    assert regularizer.l2 == 1e-3
+    assert not regularizer.by_count
     assert recorded({"kernel_regularizer": [0.0]}, 0)[1]["kernel_regularizer"] is None
     assert recorded({"kernel_regularizer": ["l1"]}, 0)[1]["kernel_regularizer"] == "l1"
+
+
+@pytest.mark.parametrize("name", ["deepfm", "logistic_regression"])
+def test_a_searched_regularizer_leaves_the_gradients_of_tables_sparse(name, tmp_path):
+    import tensorflow as tf
+
+    schema = harness.model_schemas(tmp_path)["every kind of feature, one label"]
+    builder = getattr(models, name)
+    (searched,) = {"embeddings_regularizer", "kernel_regularizer"} & set(
+        harness.own_arguments(builder)
+    )
+    arguments = draw(keras_tuner.HyperParameters(), {searched: [0.1]})
+    model = builder(schema, **arguments)
+    inputs = harness.model_inputs(schema, 3)
+
+    def loss_of(outputs):
+        assert all(float(loss) >= 0 for loss in model.losses)
+        return harness.square_loss(outputs) + tf.add_n(model.losses)
+
+    found = harness.gradients(model, lambda: model(inputs, training=True), loss_of)
+    tables = [gradient for path, gradient in found.items() if "/tables" in path]
+    assert tables
+    assert all(isinstance(gradient, tf.IndexedSlices) for gradient in tables)
+
+
+def test_an_argument_that_needs_another_is_searched_beside_it():
+    """The experts of DCN-V2 have low-rank matrices: their number needs a rank."""
+    ranges = search_space(models.dcn_v2, {"num_experts": [None, 2]})
+    hp = keras_tuner.HyperParameters()
+    draw(hp, ranges)
+    hp.values["projection_dim"] = "16"  # as a tuner does, to see what depends on it
+    draw(hp, ranges)
+    seen = set()
+    for seed in range(60):
+        values = drawn(hp, seed)
+        result = draw(values, ranges)
+        seen.add((result["projection_dim"], result.get("num_experts", "default")))
+    assert seen == {(None, "default"), (16, None), (16, 2), (64, None), (64, 2)}
+    assert recorded({"num_experts": [2, 3]}, 0)[1]["num_experts"] in (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +185,14 @@ def test_the_strength_of_a_regularizer():
         ),
         ({"dropout": []}, r"'dropout' must be a list .* Received: dropout=\[\]"),
         ({"dropout": [0.1, 0.1]}, "values that differ"),
-        ({"dropout": (0.5, 0.1)}, r"a pair \(low, high\) of numbers"),
-        ({"dropout": (0, 1, 2)}, "a pair"),
-        ({"dropout": {0.1}}, "a pair"),
+        (
+            {"dropout": {"low": 0.5, "high": 0.1}},
+            r"'dropout' must be .*, \{'low': number, 'high': larger number\} or a single",
+        ),
+        ({"dropout": {"low": 0.1}}, "larger number"),
+        ({"dropout": (0.1, 0.5)}, r"Received: dropout=\(0.1, 0.5\)"),
+        ({"dropout": {0.1}}, "larger number"),
+        ({"hidden_units": {"low": 1, "high": 2}}, "a list of lists. Received"),
         (
             {"hidden_units": (32, 64)},
             "'hidden_units' must be a list of lists. Received",
