@@ -19,14 +19,13 @@ KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT, and KERASTUNER_TUNER_ID=chief, tun
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 from absl import flags
 
 from pipelines.config import load_config
 from pipelines.run_program import run_program
-from pipelines.run_search import begin_search, run_search
+from pipelines.run_search import run_search
 
 CONFIG = flags.DEFINE_string("config", None, "Python file with get_config().")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the search.")
@@ -54,13 +53,9 @@ def main(_) -> None:
     seed = config.seed if SEED.value is None else SEED.value
     options = {"executions": EXECUTIONS.value, "seed": seed}
     workdir = Path(WORKDIR.value)
-    identity = {
-        "tuner": TUNER.value,
-        **options,
-        "config": json.loads(config.to_json()),
-    }
-    begin_search(workdir, identity, OVERWRITE.value)
-    best = run_search(config, workdir, TUNER.value, MAX_TRIALS.value, **options)
+    best = run_search(
+        config, workdir, TUNER.value, MAX_TRIALS.value, OVERWRITE.value, **options
+    )
     if best is not None:
         print(f"best: trial {best['trial']}, {best['score']:.5f}: {best['values']}")
         print(f"run: {workdir / 'best'}")

@@ -48,6 +48,9 @@ def found(arguments, tmp_path_factory):
 def test_a_search_is_complete(found):
     workdir, output = found
     assert "search: at most 3 trials and 6 epochs in all." in output
+    assert "searched: embedding_dim=[2, 4], hidden_units=[(4,), (4, 2)], " in output
+    assert "learning_rate={'low': 0.001, 'high': 0.1}\n" in output
+    assert "held: batch_size=32, dropout=0.1\n" in output
     assert f"run: {workdir / 'best'}" in output
     rows = rows_of(workdir / "trials.csv")
     assert len(rows) == 3
@@ -85,28 +88,42 @@ def test_the_best_is_a_run(found, prepared, tmp_path):
     assert (tmp_path / "1" / "saved_model.pb").exists()
 
 
-def test_going_on_and_another_search(found, config_file):
+def test_going_on_and_another_search(found, prepared):
+    from keras_recs import Schema
     from pipelines.run_search import begin_search
 
     workdir, _ = found
     identity = json.loads((workdir / "search.json").read_text())
+    assert identity["schema"] == Schema.load(prepared).fingerprint()
     begin_search(workdir, identity, False)
     assert (workdir / "trials").exists()
-    with pytest.raises(ValueError, match=r"holds another search .*--overwrite"):
-        begin_search(workdir, {**identity, "tuner": "hyperband"}, False)
+    for name in ("tuner", "schema"):
+        message = rf"holds a search with another {name} .*prepared again.*--overwrite"
+        with pytest.raises(ValueError, match=message):
+            begin_search(workdir, {**identity, name: "other"}, False)
 
 
 def test_the_arguments_that_are_searched_and_held(config_file, prepared):
+    """What the configuration sets is held, unless `space` names it."""
     from keras_recs import Schema
     from pipelines.run_search import make_hypermodel
 
     schema = Schema.load(prepared)
     config = load_config(str(config_file)).replaced(
-        ["model_arguments.seed=3", "embedding_options.num_shards=2"]
+        [
+            "model_arguments.seed=3",
+            "embedding_options.num_shards=2",
+            "space.hidden_units=[[2], [3]]",
+            "space.batch_norm=True",
+        ]
     )
     hypermodel = make_hypermodel(config, schema)
-    assert set(hypermodel.held) == {"seed", "embedding_options"}
-    assert set(hypermodel.ranges) >= {"embedding_dim", "dropout", "learning_rate"}
+    assert set(hypermodel.held) == {"embedding_dim", "seed", "embedding_options"}
+    assert hypermodel.held["embedding_dim"] == 4
+    assert set(hypermodel.ranges) == {
+        *("hidden_units", "dropout", "batch_norm", "embeddings_regularizer"),
+        "learning_rate",
+    }
     with pytest.raises(ValueError, match="must be one of"):
         make_hypermodel(config.replaced(["model=deep"]), schema)
 
@@ -122,12 +139,27 @@ def test_overwriting_removes_what_is_a_search_s_own(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.txt", "search.json"]
 
 
+def test_a_tuner_leaves_the_folder_to_its_chief(tmp_path, monkeypatch):
+    from pipelines.run_search import begin_search
+
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "tuner0")
+    begin_search(tmp_path, {"a": 1}, True)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "trials").mkdir()
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    begin_search(tmp_path, {"a": 1}, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
+
+
 @pytest.mark.distributed
 def test_a_chief_and_two_tuners(arguments, tmp_path):
     """On this machine; each process ends by itself or is killed."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    (tmp_path / "trials" / "trial_99").mkdir(parents=True)
+    (tmp_path / "search.json").write_text('{"tuner": "of another search"}')
     command = [
         sys.executable,
         *arguments,
@@ -135,6 +167,7 @@ def test_a_chief_and_two_tuners(arguments, tmp_path):
         "--tuner=hyperband",
         "--max_trials=5",
         "--max_epochs=3",
+        "--overwrite",
         # Some trials fail, in a process other than the chief's.
         "--set=space.embedding_dim=[2,-1]",
     ]
@@ -167,6 +200,7 @@ def test_a_chief_and_two_tuners(arguments, tmp_path):
         assert process.returncode == 0, outputs[name][-4000:]
     rows = rows_of(tmp_path / "trials.csv")
     assert len(rows) == 5
+    assert not (tmp_path / "trials" / "trial_99").exists()
     assert {row["status"] for row in rows} == {"COMPLETED", "FAILED"}
     for row in rows:
         failed = row["status"] == "FAILED"
