@@ -47,8 +47,9 @@ class Config:
         dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         steps_per_execution: int. Steps between two returns to Python.
         seed: int. Of the weights and of the order of the data.
-        space: ranges that `pipelines.tune` searches in the place of the default ones,
-            by argument; see `keras_recs.tuning.search_space`.
+        space: ranges that `pipelines.tune` searches in the place of the default ones
+            and of what `model_arguments` holds, by argument; see
+            `keras_recs.tuning.search_space`.
     """
 
     data: str

@@ -2,14 +2,16 @@ r"""Searches the hyperparameters of a configuration's model with Keras Tuner.
 
 Examples:
   python -m pipelines.tune --config=pipelines/configs/synthetic_deepfm.py \
-      --workdir=tuning/deepfm --tuner=bayesian --max_trials=20 --max_epochs=10
+      --workdir=tuning/deepfm --tuner=bayesian --max_trials=20 --max_epochs=10 \
+      --set 'model_arguments={}'
   python -m pipelines.tune … --tuner=hyperband --max_epochs=9 --set model=dcn_v2
   python -m pipelines.tune … --objective=val_click_log_loss \
-      --set 'space.dropout=[0.0,0.2]' --set 'space.learning_rate=(1e-4,1e-2)' \
-      --set space.embedding_dim=16
+      --set 'space.dropout=[0.0,0.2]' --set space.embedding_dim=16 \
+      --set 'space.learning_rate={"low":1e-4,"high":1e-2}'
 
-What the model's builder takes is searched in default ranges; `space` gives others: a
-list, a pair (low, high), or a single value that is held. It leaves trials.csv,
+What the model's builder takes is searched in default ranges, but for what the
+configuration sets in `model_arguments`, which is held. `space` gives other ranges: a
+list, {"low": …, "high": …}, or a single value that is held. It leaves trials.csv,
 trials.md, plots/importance.png and best/, a run directory for pipelines.evaluate and
 pipelines.export whose config.json holds the best arguments.
 
