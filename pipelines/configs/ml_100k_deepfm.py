@@ -2,6 +2,8 @@
 
     python -m pipelines.train --config=pipelines/configs/ml_100k_deepfm.py \
         --workdir=runs/ml_100k_deepfm
+
+On two cores of an AMD EPYC: test AUC .700 (one seed); most users of the test are new.
 """
 
 from pipelines.config import Config

@@ -2,6 +2,8 @@
 
     python -m pipelines.train --config=pipelines/configs/synthetic_deepfm.py \
         --workdir=runs/synthetic_deepfm
+
+On two cores of an AMD EPYC: 17 s, test AUC .821 (one seed).
 """
 
 from pipelines.config import Config

@@ -3,7 +3,8 @@
     python -m pipelines.train --config=pipelines/configs/synthetic_wide_and_deep.py \
         --workdir=runs/synthetic_wide_and_deep
 
-The data are those of the quickstart (`make quickstart`).
+The data are those of the quickstart (`make quickstart`). On two cores of an AMD EPYC:
+test AUC .818 (one seed), half a minute of one core.
 """
 
 from pipelines.config import Config
@@ -20,10 +21,10 @@ def get_config():
             "dropout": 0.3,
         },
         optimizer="sparse_adagrad",
-        learning_rate=0.05,
+        learning_rate=0.2,
         optimizer_groups={
-            "wide": {"optimizer": "sparse_ftrl", "learning_rate": 0.05, "l1": 1e-3}
+            "wide": {"optimizer": "sparse_ftrl", "learning_rate": 0.1, "l1": 1e-5}
         },
         batch_size=512,
-        epochs=6,
+        epochs=12,
     )
