@@ -296,6 +296,9 @@ def test_one_fit_step(name, policy, schemas):
     schema = schemas["every kind of feature, two labels"]
     keras.config.set_dtype_policy(policy)
     model = harness.build_model(name, schema)
+    (node,) = model.get_layer("heads")._inbound_nodes
+    for logits in node.arguments.kwargs.get("logits", []):
+        assert logits.dtype == "float32", logits._keras_history.operation.name
     before = [np.asarray(weight).copy() for weight in model.trainable_weights]
     # The graph's tracing takes most of the time; half precision is also tried without.
     eager = policy == "mixed_bfloat16"

@@ -11,7 +11,8 @@ class FMInteraction(keras.layers.Layer):
     """Second-order factorization-machine term.
 
     Sums the inner products of all pairs of field embeddings in O(F·D):
-    ½ Σ_D[(Σ_f v)² − Σ_f v²].
+    ½ Σ_D[(Σ_f v)² − Σ_f v²]. The layer works in float32 whatever the global policy: its
+    output is a logit, and squares soon exceed float16.
 
     Args:
         keep_dim: bool. Return the `(B, D)` bi-interaction vector instead of the
@@ -32,6 +33,7 @@ class FMInteraction(keras.layers.Layer):
     """
 
     def __init__(self, keep_dim=False, **kwargs):
+        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.keep_dim = keep_dim
 

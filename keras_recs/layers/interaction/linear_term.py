@@ -14,6 +14,8 @@ from keras_recs.register import register
 class LinearTerm(keras.layers.Layer):
     """Σ of one scalar weight per feature value, plus w·x of the numbers, plus a bias.
 
+    The layer works in float32 whatever the global policy: its output is a logit.
+
     Args:
         tables: list of `TableConfig`; their `embedding_dim` is taken as `units`, and
             the files of one with `hot_rows` are in its `folder` with `.linear` added.
@@ -60,6 +62,7 @@ class LinearTerm(keras.layers.Layer):
         value_weights=None,
         **kwargs,
     ):
+        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.tables = tuple(TableConfig.of(table) for table in tables)
         self.features = dict(features)

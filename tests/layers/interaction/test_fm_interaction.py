@@ -1,5 +1,6 @@
 """The factorization machine, against all pairs."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -38,6 +39,20 @@ def test_one_field_has_no_pair():
     np.testing.assert_allclose(
         FMInteraction()(FIELDS[:, :1]), np.zeros((4, 1)), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("keep_dim", [False, True])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision(dtype, keep_dim):
+    """Of fields in half precision it loses nothing more, and no square is infinite."""
+    keras.config.set_dtype_policy(f"mixed_{dtype}")
+    fields = keras.ops.cast(300 * FIELDS, dtype)
+    outputs = FMInteraction(keep_dim=keep_dim)(fields)
+    assert outputs.dtype == "float32"
+    exact = np.asarray(keras.ops.cast(fields, "float32"))
+    expected = np.array([numpy_reference.factorization_machine(f) for f in exact])
+    expected = expected if keep_dim else expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=0.1)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 5)])

@@ -23,6 +23,12 @@ def randomized(layer):
     return layer
 
 
+def built():
+    layer = LinearTerm(TABLES, FEATURES, COMBINERS)
+    layer(INPUTS, numbers=NUMBERS)
+    return layer
+
+
 @pytest.mark.parametrize("units", [1, 3])
 @pytest.mark.parametrize("num_shards", [1, 2])
 def test_values(units, num_shards):
@@ -89,6 +95,22 @@ def test_the_regularizer_leaves_the_bias_out():
     layer(INPUTS, numbers=NUMBERS)
     layer.set_weights([np.ones(w.shape) for w in layer.get_weights()])
     assert float(sum(layer.losses)) == pytest.approx(0.01 * (6 + 5 + 2))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision(policy):
+    """A logit: it keeps the digits of its weights, and takes any float32 number."""
+    import keras
+
+    numbers = np.array([[1e5, 1.0], [-3e9, 2.0], [0.0, 1e-9]], "float32")
+    layer = randomized(built())
+    expected = layer(INPUTS, numbers=numbers)
+    keras.config.set_dtype_policy(policy)
+    half = built()
+    half.set_weights(layer.get_weights())
+    outputs = half(INPUTS, numbers=numbers)
+    assert outputs.dtype == "float32"
+    np.testing.assert_array_equal(outputs, expected)
 
 
 def test_messages():
