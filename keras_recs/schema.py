@@ -210,7 +210,8 @@ class MultiValuedFeature(_IdFeature):
             Another number of weights than of values is an error: a bad row when data
             are prepared, an error of the whole request in serving. A weight that is
             missing beside others, NaN or infinite makes a bad row too; in serving it
-            counts as 0. Defaults to `None`: all values weigh 1.
+            counts as 0. Models in float16 take none with `"sum"`, which may exceed
+            65,504. Defaults to `None`: all values weigh 1.
         vocabulary_size, hash_bins, min_count, max_vocabulary_size, max_keys,
             admission_count, expire_after, num_oov, default, table: as in
             `CategoricalFeature`; `default` stands in for an empty set.
@@ -294,7 +295,8 @@ class NumericFeature:
         transform: `None`, `"log1p"` (sign(x)·log(1+|x|)), `"zscore"`, the tuple
             `("log1p", "zscore")`, or `"quantile"`: the share of the training split that
             lies below x, in 0 … 1, linear between its percentiles; a value that is
-            several percentiles stands in their middle. Defaults to `None`.
+            several percentiles stands in their middle. Models in float16, whose numbers
+            end at 65,504, need one. Defaults to `None`.
         num_buckets: int. Cut into that many quantile buckets of the training split;
             the feature is then categorical and embedded. Defaults to `None`.
         default: float or `"mean"` (of the training split): the raw value that stands in

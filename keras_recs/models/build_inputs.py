@@ -22,9 +22,11 @@ def build_inputs(schema):
         follow it by the name of their column, float32 `(B, L)`.
 
     Raises:
-        ValueError: for a schema that is not fitted.
+        ValueError: for a schema that is not fitted, and under a policy that computes in
+            float16 for numbers that no transform keeps within its range.
     """
     schema.check_fitted("A model")
+    _check_range(schema)
     inputs = {}
     numbers = {feature.name for feature in schema.numeric_features}
     for feature in schema.features:
@@ -120,4 +122,23 @@ def check_id_features(schema, model):
             f"{model} needs a categorical feature, but the schema has only the numbers "
             f"{list(schema.feature_names)}. Bucketize one with `num_buckets`, or use "
             "logistic_regression."
+        )
+
+
+def _check_range(schema):
+    """Raises a `ValueError` for raw numbers that a model in float16 would read."""
+    policy = keras.config.dtype_policy()
+    if policy.compute_dtype != "float16":
+        return
+    for feature in schema.features:
+        if feature in schema.numeric_features and not feature.transforms:
+            fix, received = "a `transform` such as 'log1p'", "transform=None"
+        elif feature.name in schema.value_weights and feature.combiner == "sum":
+            fix, received = "the `combiner` 'mean' or 'sqrtn'", "combiner='sum'"
+        else:
+            continue
+        raise ValueError(
+            f"Feature '{feature.name}': its numbers would enter the model as they are, "
+            f"but float16 ends at 65,504. Give it {fix}, or take the dtype policy "
+            f"'mixed_bfloat16'. Received: {received} and the policy '{policy.name}'"
         )

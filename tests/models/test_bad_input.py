@@ -1,9 +1,16 @@
 """What every builder does with a schema or a batch that is not as it should be."""
 
+import keras
 import numpy as np
 import pytest
 
-from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
+from keras_recs import (
+    CategoricalFeature,
+    Label,
+    MultiValuedFeature,
+    NumericFeature,
+    Schema,
+)
 from tests import harness
 
 LABELS = [Label("click")]
@@ -47,6 +54,32 @@ def test_a_schema_with_one_field(name):
             harness.build_model(name, schema)
         return
     predict(harness.build_model(name, schema), schema)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_numbers_beyond_float16(name):
+    keras.config.set_dtype_policy("mixed_float16")
+    tags = MultiValuedFeature("tags", hash_bins=3, weights="w", combiner="sum")
+    price = NumericFeature("price")
+    means = MultiValuedFeature("means", hash_bins=3, weights="m")
+    for raw, received in ((price, r"transform=None"), (tags, r"combiner='sum'")):
+        schema = Schema(features=[ITEM, means, raw], labels=LABELS)
+        message = f"Feature '{raw.name}': .* float16 ends at 65,504.*{received}"
+        with pytest.raises(ValueError, match=message):
+            harness.build_model(name, schema)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_numbers_that_half_precision_takes(policy):
+    transform = "log1p" if policy == "mixed_float16" else None
+    number = NumericFeature("price", transform=transform)
+    schema = Schema(features=[ITEM, number], labels=LABELS)
+    keras.config.set_dtype_policy(policy)
+    price = np.array([1e9, -1e5, 0], "float32")
+    price = price if transform is None else np.sign(price) * np.log1p(np.abs(price))
+    model = harness.build_model("deepfm", schema)
+    outputs = model({"item": np.array([1, 2, 3]), "price": price})["click"]
+    assert np.isfinite(outputs).all()
 
 
 @pytest.mark.parametrize("name", NEED_A_HISTORY)
