@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.dice import Dice
 from keras_recs.register import register
 
@@ -31,7 +32,7 @@ class MLP(keras.layers.Layer):
     Output shape: `(B, …, hidden_units[-1])`.
 
     Raises:
-        ValueError: if `hidden_units` is empty or holds a size that is not positive.
+        ValueError: if `hidden_units` are not one or more positive integers.
 
     Example:
     >>> tuple(keras_recs.layers.MLP((8, 4))(np.ones((2, 3))).shape)
@@ -49,12 +50,7 @@ class MLP(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.hidden_units = tuple(hidden_units)
-        if not self.hidden_units or min(self.hidden_units) < 1:
-            raise ValueError(
-                "`hidden_units` must be one or more positive integers. Received: "
-                f"hidden_units={hidden_units!r}"
-            )
+        self.hidden_units = checked_sizes("hidden_units", hidden_units)
         is_learned = isinstance(activation, str) and activation in LEARNED
         self.activation = (
             activation if is_learned else keras.activations.get(activation)

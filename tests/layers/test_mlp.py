@@ -68,7 +68,7 @@ def test_regularizer():
     assert float(sum(layer.losses)) == pytest.approx(0.01 * (6 * 4 + 4 * 3))
 
 
-@pytest.mark.parametrize("hidden_units", [(), (4, 0), (-1,)])
+@pytest.mark.parametrize("hidden_units", [(), (4, 0), (-1,), 8, (4.5,), "84"])
 def test_messages(hidden_units):
     with pytest.raises(ValueError, match="`hidden_units` must be one or more positive"):
         MLP(hidden_units)

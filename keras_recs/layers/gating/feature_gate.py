@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.mlp import MLP
 from keras_recs.register import register
 
@@ -29,7 +30,7 @@ class FeatureGate(keras.layers.Layer):
     Output shape: `(B, N)`.
 
     Raises:
-        ValueError: for a `condition_dim` that is not a positive integer.
+        ValueError: for sizes that are not positive integers.
 
     Example:
     >>> gate = keras_recs.layers.FeatureGate((8,))
@@ -54,7 +55,7 @@ class FeatureGate(keras.layers.Layer):
                 "`condition_dim` must be a positive integer. Received: "
                 f"condition_dim={condition_dim!r}"
             )
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = checked_sizes("hidden_units", hidden_units)
         self.condition_dim = condition_dim
         self.activation = keras.activations.get(activation)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.register import register
 
 
@@ -73,10 +74,11 @@ class BilinearFusion(keras.layers.Layer):
                 f"num_heads={self.num_heads}, widths={first} and {second}"
             )
         heads, units = self.num_heads, self.units
-        self.first_kernel = self._kernel("first_kernel", (first, units))
-        self.second_kernel = self._kernel("second_kernel", (second, units))
+        self.first_kernel = self._kernel(0, "first_kernel", (first, units))
+        self.second_kernel = self._kernel(1, "second_kernel", (second, units))
         # One row a product: all of them add up to a logit, as the initializer sees it.
-        self.products = self._kernel("products", (first * second // heads, units))
+        shape = (first * second // heads, units)
+        self.products = self._kernel(2, "products", shape)
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
         self.built = True
 
@@ -109,12 +111,10 @@ class BilinearFusion(keras.layers.Layer):
         }
         return {**super().get_config(), **config}
 
-    def _kernel(self, name, shape):
-        # One initializer object would draw the same numbers for all matrices.
-        config = self.kernel_initializer.get_config()
+    def _kernel(self, number, name, shape):
         return self.add_weight(
             name=name,
             shape=shape,
-            initializer=type(self.kernel_initializer).from_config(config),
+            initializer=renewed_initializer(self.kernel_initializer, number),
             regularizer=self.kernel_regularizer,
         )

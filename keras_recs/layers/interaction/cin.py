@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.register import register
 
@@ -28,8 +29,8 @@ class CIN(keras.layers.Layer):
     Output shape: `(B, M)`, M the number of maps that go to the output.
 
     Raises:
-        ValueError: for sizes that are not positive, an odd one that is to be split, or
-            an input that is not of rank 3.
+        ValueError: for sizes that are not positive integers, an odd one that is to be
+            split, or an input that is not of rank 3.
 
     Example:
     >>> layer = keras_recs.layers.CIN((6, 4), split_half=True)
@@ -50,16 +51,11 @@ class CIN(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.layer_sizes = tuple(layer_sizes)
+        self.layer_sizes = checked_sizes("layer_sizes", layer_sizes)
         self.split_half = split_half
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        if not self.layer_sizes or min(self.layer_sizes) < 1:
-            raise ValueError(
-                "`layer_sizes` must be one or more positive integers. Received: "
-                f"layer_sizes={layer_sizes!r}"
-            )
         if split_half and any(size % 2 for size in self.layer_sizes[:-1]):
             raise ValueError(
                 "`split_half` needs even `layer_sizes` before the last. Received: "

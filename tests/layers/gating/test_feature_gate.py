@@ -54,5 +54,7 @@ def test_with_a_condition_the_features_do_not_reach_their_gates():
 
 
 def test_messages():
+    with pytest.raises(ValueError, match="`hidden_units` must be one or more positive"):
+        FeatureGate(8)
     with pytest.raises(ValueError, match="`condition_dim` must be a positive integer"):
         FeatureGate(condition_dim=0)

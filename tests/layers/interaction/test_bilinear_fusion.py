@@ -57,6 +57,20 @@ def test_the_products_start_small_enough_for_their_number():
     np.testing.assert_allclose(deviation, np.sqrt(2 / 8001), rtol=0.05)
 
 
+@pytest.mark.parametrize("seed", [None, 0])
+def test_kernels_start_apart(seed):
+    initializer = keras.initializers.GlorotUniform(seed)
+    layer = BilinearFusion(3, kernel_initializer=initializer)
+    layer.build([(None, 6), (None, 6)])
+    assert not np.allclose(layer.first_kernel, layer.second_kernel)
+
+
+def test_a_function_as_initializer():
+    layer = BilinearFusion(kernel_initializer=lambda shape, dtype: np.ones(shape))
+    layer.build([(None, 6), (None, 4)])
+    assert np.asarray(layer.products).tolist() == [[1.0]] * 24
+
+
 def test_messages():
     for name in ("units", "num_heads"):
         with pytest.raises(ValueError, match=f"`{name}` must be a positive integer"):

@@ -95,8 +95,9 @@ def test_kernels_start_apart(seed):
 
 
 def test_messages():
-    with pytest.raises(ValueError, match="`layer_sizes` must be one or more positive"):
-        CIN(())
+    for sizes in ((), 8, (4.5,)):
+        with pytest.raises(ValueError, match="`layer_sizes` must be one or more posit"):
+            CIN(sizes)
     with pytest.raises(ValueError, match="`split_half` needs even `layer_sizes`"):
         CIN((3, 2), split_half=True)
     with pytest.raises(ValueError, match=r"CIN must have shape \(batch, fields, dim\)"):
