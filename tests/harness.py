@@ -655,7 +655,15 @@ def build_model(name, schema, **arguments):
     builder = getattr(importlib.import_module("keras_recs.models"), name)
     known = own_arguments(builder)
     sizes = {size: SMALL_ARGUMENTS[size] for size in SIZES if size in known}
-    return builder(schema, **sizes, **arguments)
+    return builder(schema, **{**sizes, **arguments})
+
+
+def other_argument(name, argument):
+    """Neither a builder's default nor what `build_model` gives it: sizes are doubled."""
+    value = OTHER_ARGUMENTS.get((name, argument), SMALL_ARGUMENTS[argument])
+    if argument in SIZES:
+        return tuple(2 * u for u in value) if isinstance(value, tuple) else 2 * value
+    return value() if callable(value) else value
 
 
 def model_inputs(schema, batch, seed=0):
