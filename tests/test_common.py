@@ -292,6 +292,23 @@ def test_other_arguments_of_a_builder(name, schemas):
         assert config(**extra, **{argument: value}) != plain, argument
 
 
+@pytest.mark.parametrize("name", BUILDERS)
+def test_dropouts_draw_apart(name, schemas):
+    """Layers of one seed would drop the same units."""
+    import keras
+    import keras_recs
+
+    known = harness.own_arguments(getattr(keras_recs.models, name))
+    chosen = {"dropout": 0.1, "seed": 5, "hidden_units": (8, 4)}
+    chosen = {key: value for key, value in chosen.items() if key in known}
+    model = harness.build_model(name, schemas[harness.SCHEMAS[0]], **chosen)
+    found = list(model._flatten_layers())
+    seeds = [layer.seed for layer in found if isinstance(layer, keras.layers.Dropout)]
+    assert bool(seeds) == ("dropout" in known)
+    assert None not in seeds
+    assert len(set(seeds)) == len(seeds), seeds
+
+
 @pytest.mark.parametrize("policy", harness.POLICIES)
 @pytest.mark.parametrize("name", BUILDERS)
 def test_one_fit_step(name, policy, schemas):

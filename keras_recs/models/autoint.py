@@ -103,7 +103,11 @@ def autoint(
     if hidden_units:
         x = keras.layers.Flatten(name="features")(fields)  # (B, (F + N)·D)
         deep = MLP(
-            hidden_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="deep"
+            hidden_units,
+            dropout=dropout,
+            batch_norm=batch_norm,
+            seed=None if seed is None else seed + num_attention_layers,
+            name="deep",
         )(x)  # (B, H)
         towers.append(deep)
     # === Head ===

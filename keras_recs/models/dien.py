@@ -49,7 +49,9 @@ def dien(
     In training the GRU's states must also tell the next event from one drawn at random:
     each attribute for itself, evenly over the rows of its table behind the
     out-of-vocabulary ones, never the right one. Of a table with `max_keys` these are
-    also rows that no value has yet.
+    also rows that no value has yet. A deviation: the authors' code draws an item as
+    often as it occurs in the log and takes its category with it, where ours may pair
+    an item with a category that it does not have.
 
     Args:
         schema: a fitted `keras_recs.Schema`.

@@ -108,7 +108,11 @@ def masknet(
         if len(blocks) > 1:
             x = keras.layers.Concatenate(name="blocks")(blocks)  # (B, num_blocks·U)
         deep = MLP(
-            hidden_units, dropout=dropout, batch_norm=batch_norm, seed=seed, name="deep"
+            hidden_units,
+            dropout=dropout,
+            batch_norm=batch_norm,
+            seed=None if seed is None else seed + num_blocks,
+            name="deep",
         )(x)  # (B, H)
         blocks = [deep]
     # === Head ===

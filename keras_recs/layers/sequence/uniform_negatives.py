@@ -62,8 +62,11 @@ class UniformNegatives(keras.layers.Layer):
         dtype = keras.backend.standardize_dtype(rows.dtype)
         shape = ops.shape(rows)
         # A row that may be drawn goes on by less than a whole round: never to itself.
+        # Past the last row it goes back by the rest of the round, as a sum may overflow.
         step = self._draw(shape, 1, count, dtype)  # (B, T)
-        other = self.first_row + ops.mod(rows - self.first_row + step, count)
+        rest = count - step
+        back = rows - self.first_row >= rest
+        other = ops.where(back, rows - rest, rows + step)
         free = self.first_row + self._draw(shape, 0, count, dtype)
         known = ops.logical_and(rows >= self.first_row, rows < self.num_rows)
         drawn = ops.where(known, other, free)

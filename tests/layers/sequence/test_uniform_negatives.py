@@ -1,5 +1,6 @@
 """Drawn rows: never the right one, all others equally often."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -48,6 +49,20 @@ def test_outside_training_nothing_is_drawn():
     state = np.asarray(layer.seed_generator.state).copy()
     assert layer(np.ones((3, 4), "int32")).shape == (3, 0)
     np.testing.assert_array_equal(layer.seed_generator.state, state)
+
+
+@pytest.mark.parametrize("step", [1, 8, 2**30, 2**31 - 5])
+def test_a_table_as_large_as_int32(step, monkeypatch):
+    """A row goes on by the drawn step, and from the last one to the first."""
+
+    def randint(shape, low, high, dtype, seed):
+        return keras.ops.full(shape, step, dtype)
+
+    monkeypatch.setattr(keras.random, "randint", randint)
+    count = 2**31 - 4
+    rows = [[3, 10, 2**30, 2**31 - 2]]
+    expected = [[3 + (row - 3 + step) % count for row in rows[0]]]
+    assert drawn(rows, num_rows=3 + count).tolist() == expected
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
