@@ -44,7 +44,7 @@ class Config:
         monitor: metric that chooses the epoch; `None` is what
             `keras_recs.training.fit` takes for the first label.
         patience: int. Epochs without a better one before training stops.
-        dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`. The last ends
+        dtype_policy: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`, which ends
             at 65,504 and asks for a `transform` of each number.
         steps_per_execution: int. Steps between two returns to Python.
         seed: int. Of the weights and of the order of the data.

@@ -271,6 +271,7 @@ def test_model(name, schema_name, schemas):
 def test_other_arguments_of_a_builder(name, schemas):
     """Every argument with another value than its default reaches the model."""
     import keras
+
     import keras_recs
 
     def config(**others):
@@ -296,6 +297,7 @@ def test_other_arguments_of_a_builder(name, schemas):
 def test_dropouts_draw_apart(name, schemas):
     """Layers of one seed would drop the same units."""
     import keras
+
     import keras_recs
 
     known = harness.own_arguments(getattr(keras_recs.models, name))

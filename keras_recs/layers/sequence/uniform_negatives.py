@@ -62,7 +62,7 @@ class UniformNegatives(keras.layers.Layer):
         dtype = keras.backend.standardize_dtype(rows.dtype)
         shape = ops.shape(rows)
         # A row that may be drawn goes on by less than a whole round: never to itself.
-        # Past the last row it goes back by the rest of the round, as a sum may overflow.
+        # Past the last row it goes back by the rest of the round: a sum may overflow.
         step = self._draw(shape, 1, count, dtype)  # (B, T)
         rest = count - step
         back = rows - self.first_row >= rest
