@@ -586,6 +586,9 @@ class _Values:
 
 def _split(values, lengths):
     """Parts of `(B, L, D)` along axis 1."""
+    if len(lengths) == 1:  # which TensorFlow does not split
+        yield values
+        return
     if all(isinstance(length, int) and length for length in lengths):
         # Its gradient is written once, that of a slice is as large as all of them.
         yield from ops.split(values, np.cumsum(lengths)[:-1].tolist(), axis=1)
