@@ -268,6 +268,33 @@ def test_model(name, schema_name, schemas):
 
 
 @pytest.mark.parametrize("name", BUILDERS)
+def test_a_feature_may_be_named_like_a_layer(name, schemas):
+    """Any layer of the model, at top level; saved and read again."""
+    import dataclasses
+
+    import keras
+
+    from keras_recs import CategoricalFeature, NumericFeature
+
+    schema = schemas["every kind of feature, one label"]
+    layers = {
+        operation.name for operation in harness.build_model(name, schema).operations
+    }
+    features = [
+        CategoricalFeature(layer, vocabulary_size=2)
+        for layer in sorted(layers - set(schema.feature_names))
+    ]
+    features[0] = NumericFeature(features[0].name)
+    schema = dataclasses.replace(schema, features=[*schema.features, *features])
+    model = harness.build_model(name, schema)
+    assert layers <= set(model.input) == set(schema.feature_names)
+    copy = keras.Model.from_config(as_json(model.get_config()))
+    copy.set_weights(model.get_weights())
+    inputs = harness.tensors(harness.model_inputs(schema, 2))
+    same(copy(inputs), model(inputs))
+
+
+@pytest.mark.parametrize("name", BUILDERS)
 def test_other_arguments_of_a_builder(name, schemas):
     """Every argument with another value than its default reaches the model."""
     import keras

@@ -11,6 +11,7 @@ from keras_recs.layers.embedding.numeric_embedding import NumericEmbedding
 from keras_recs.layers.embedding.quotient_remainder import QuotientRemainder
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.embedding.two_level_table import TwoLevelTable
+from keras_recs.layers.feature_input import FeatureInput
 from keras_recs.layers.gating.feature_gate import FeatureGate
 from keras_recs.layers.interaction.bilinear_fusion import BilinearFusion
 from keras_recs.layers.interaction.cin import CIN
@@ -46,6 +47,7 @@ __all__ = [
     "FMInteraction",
     "FeatureEmbedding",
     "FeatureGate",
+    "FeatureInput",
     "FieldAttention",
     "InterestExtractor",
     "LinearTerm",

@@ -1,9 +1,9 @@
 """The Keras inputs of a schema."""
 
-import keras
 from keras import ops
 
 from keras_recs.layers.embedding.table_config import TableConfig
+from keras_recs.layers.feature_input import FeatureInput
 from keras_recs.models.embedding_options import EmbeddingOptions
 from keras_recs.schema import MultiValuedFeature, NumericFeature, SequenceFeature
 
@@ -38,10 +38,10 @@ def build_inputs(schema):
             table = schema.tables[feature.table_name]
             is_wide = table.kind == "dynamic" or table.num_rows >= 2**31
             dtype = "int64" if is_wide else "int32"
-        inputs[feature.name] = keras.Input(shape, name=feature.name, dtype=dtype)
+        inputs[feature.name] = FeatureInput(feature.name, shape, dtype).output
         weights = schema.value_weights.get(feature.name)
         if weights is not None:
-            inputs[weights] = keras.Input(shape, name=weights, dtype="float32")
+            inputs[weights] = FeatureInput(weights, shape, "float32").output
     return inputs
 
 

@@ -53,10 +53,9 @@ def vocabulary_names(schema):
     names: dict[str, str] = {}
     for table, config in schema.tables.items():
         if config.kind == "dynamic":
-            inputs = (*schema.feature_names, *schema.value_weights.values())
             safe = "".join(c if c.isalnum() and c.isascii() else "_" for c in table)
             name = f"keys_{safe}"
-            while name in (*names.values(), *inputs):
+            while name in names.values():
                 name += "_"
             names[table] = name
     return names

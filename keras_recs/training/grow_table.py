@@ -31,6 +31,7 @@ def grow_table(model, schema, table, max_keys):
 
     Example: `model, schema = grow_table(model, schema, "user_id", 2_000_000)`
     """
+    from keras_recs.models.build_inputs import build_inputs
     from keras_recs.models.find_vocabulary import find_vocabulary
 
     vocabulary = find_vocabulary(model, schema, table)
@@ -48,7 +49,7 @@ def grow_table(model, schema, table, max_keys):
             part["num_rows"] += max_keys - vocabulary.max_keys
         return type(layer).from_config(config)
 
-    new = keras.models.clone_model(model, clone_function=clone)
+    new = keras.models.clone_model(model, build_inputs(schema), clone)
     for old_layer, new_layer in zip(model.layers, new.layers, strict=True):
         if new_layer is not grown:
             _copy(old_layer, new_layer, table)

@@ -348,7 +348,7 @@ def test_a_schema_without_labels(tmp_path, signature_defs):
 
 @pytest.fixture(scope="module")
 def odd_export(tmp_path_factory):
-    """Names that Python or TensorFlow would change; an empty vocabulary."""
+    """Names that Python or TensorFlow would change, or of layers; no vocabulary."""
     folder = tmp_path_factory.mktemp("odd")
     schema = Schema(
         features=[
@@ -359,6 +359,7 @@ def odd_export(tmp_path_factory):
             NumericFeature("self"),
             NumericFeature("größe"),
             NumericFeature("tensor_0"),
+            NumericFeature("deep"),
             CrossedFeature("user-id × class", keys=("user-id", "class"), hash_bins=3),
         ],
         labels=[Label("click-through"), Label("2nd-click"), Label("self-rating")],
@@ -367,7 +368,7 @@ def odd_export(tmp_path_factory):
             "USER-ID": write_vocabulary(folder / "none.txt", []),
         },
     )
-    model = deep_model(schema)
+    model = keras_recs.models.deepfm(schema, embedding_dim=4)
     return schema, model, saved_model(model, schema, folder / "export", version=3)
 
 
@@ -387,6 +388,7 @@ def test_odd_names_are_kept(odd_export, signature_defs, ask):
         "self": np.array([0.5, np.nan, 1], "float32"),
         "größe": np.array([1, 2, 3], "float32"),
         "tensor_0": np.array([-1, 0, 1], "float32"),
+        "deep": np.array([2, 0, 1], "float32"),
     }
     preprocessor = keras_recs.preprocessing.SchemaPreprocessor(schema)
     rows = preprocessor({name: tf.constant(value) for name, value in raw.items()})

@@ -13,7 +13,7 @@ from tests.numpy_reference import hash_key
 
 SCHEMA = Schema(
     features=[
-        CategoricalFeature("hour", hash_bins=3),
+        CategoricalFeature("deep", hash_bins=3),  # as a layer
         CategoricalFeature("item", max_keys=2, num_oov=2, expire_after=4),
         SequenceFeature("history", table="item", max_length=2),
         CategoricalFeature("user", max_keys=4),
@@ -26,7 +26,7 @@ KEYS = [hash_key(value) for value in "abcde"]
 def inputs(*items):
     count = len(items)
     return {
-        "hour": np.full(count, 2, "int32"),
+        "deep": np.full(count, 2, "int32"),
         "item": np.array(items),
         "history": np.zeros((count, 2), "int64"),
         "user": np.full(count, KEYS[0]),
@@ -88,8 +88,8 @@ def test_messages(tmp_path):
     model = model_of()
     with pytest.raises(ValueError, match="`max_keys` must not shrink"):
         grow_table(model, SCHEMA, "item", 1)
-    with pytest.raises(ValueError, match="no table 'hour' with `max_keys`"):
-        grow_table(model, SCHEMA, "hour", 9)
+    with pytest.raises(ValueError, match="no table 'deep' with `max_keys`"):
+        grow_table(model, SCHEMA, "deep", 9)
     model = model_of(compression={"user": QuotientRemainder(2)})
     with pytest.raises(
         ValueError, match=r"'embedding' cannot grow.*'user' .*Received: compression="

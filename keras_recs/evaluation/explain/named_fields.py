@@ -51,10 +51,13 @@ def named_fields(tensor: Any) -> list[tuple[str, int]]:
         return named_fields(parents[0])
     if kind in JOINS and operation.axis in (1, -1 if rank == 2 else 1):
         return [field for parent in parents for field in named_fields(parent)]
+    # An input's tensor has its feature's name.
+    is_input = isinstance(operation, keras.layers.InputLayer)
+    name = tensor.name if is_input else operation.name
     if rank == 3 and tensor.shape[1] > 1:
         rows = range(tensor.shape[1])
-        return [(f"{operation.name}[{row}]", tensor.shape[2]) for row in rows]
-    return [(operation.name, size)]
+        return [(f"{name}[{row}]", tensor.shape[2]) for row in rows]
+    return [(name, size)]
 
 
 def named_events(tensor: Any) -> list[str]:
