@@ -63,6 +63,7 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
     logging.info("%s with %d parameters.", config.model, model.count_params())
     if overwrite:  # not before all that can be wrong has been built
         clear_run(workdir)
+    keras_recs.training.set_row_counts(model, schema, batches)
     workdir.mkdir(parents=True, exist_ok=True)
     config.save(workdir / "config.json")
     return keras_recs.training.fit(

@@ -58,8 +58,9 @@ def din(
         dropout: float. Rate in the tower. Defaults to `0.0`.
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`. The
-            paper's, which is aware of mini-batches, is `BatchL2(by_count=True)`, and
-            needs to be told how often each row occurs in the training data.
+            paper's, which is aware of mini-batches, is `BatchL2(by_count=True)`, which
+            needs `keras_recs.training.set_row_counts(model, schema, train)` before
+            training.
         embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
             `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
@@ -81,8 +82,9 @@ def din(
     ... )
     >>> regularizer = keras_recs.layers.BatchL2(1e-4, by_count=True)
     >>> model = keras_recs.models.din(schema, embeddings_regularizer=regularizer)
-    >>> counts = np.array([0, 1, 90, 70, 5])  # of padding, unknown and the three items
-    >>> model.get_layer("embedding").set_row_counts("item", counts)
+    >>> data = {"item": [0, 2], "history": [[1], [0, 2]], "click": [0, 1]}
+    >>> train = keras_recs.data.array_dataset(data, schema, batch_size=2)
+    >>> keras_recs.training.set_row_counts(model, schema, train)
 
     Reference: [Zhou et al., 2018](https://arxiv.org/abs/1706.06978)
     """

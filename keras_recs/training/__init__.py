@@ -7,6 +7,7 @@ from keras_recs.training.fit import fit
 from keras_recs.training.grow_table import grow_table
 from keras_recs.training.initialize_table import initialize_table
 from keras_recs.training.make_strategy import make_strategy
+from keras_recs.training.set_row_counts import set_row_counts
 
 __all__ = [
     "EvictStaleKeys",
@@ -16,4 +17,5 @@ __all__ = [
     "grow_table",
     "initialize_table",
     "make_strategy",
+    "set_row_counts",
 ]

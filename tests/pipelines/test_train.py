@@ -58,19 +58,33 @@ def test_the_model_is_the_configured_one(run):
 
 
 def test_without_validation_data_and_the_same_seed_twice(prepared, tmp_path):
-    """In this process; the last weights are then kept."""
+    """In this process; the last weights are then kept. Rows are counted."""
+    from keras_recs.data import row_counts
+    from pipelines.from_config import training_data
     from pipelines.train import train
 
     data = tmp_path / "data"
     data.mkdir()
     Schema.load(prepared).save(data / "schema.json")
     (data / "train-0.tfrecord").symlink_to(prepared / "train-0.tfrecord")
-    arguments = {"embedding_dim": 2, "hidden_units": (4,)}
+    arguments = {
+        "embedding_dim": 2,
+        "hidden_units": (4,),
+        "embeddings_regularizer": {
+            "class_name": "keras_recs>BatchL2",
+            "config": {"l2": 0.1, "by_count": True},
+        },
+    }
     config = Config(
         data=str(data), model_arguments=arguments, batch_size=32, seed=3, epochs=2
     )
-    histories = [train(config, tmp_path / name, "none").history for name in "ab"]
+    runs = [train(config, tmp_path / name, "none") for name in "ab"]
+    histories = [run.history for run in runs]
     assert histories[0] == histories[1]
+    found = np.asarray(runs[0].model.get_layer("embedding").row_counts["tables"])
+    schema = Schema.load(data)
+    counts = row_counts(training_data(config, schema), schema)
+    np.testing.assert_array_equal(found, np.concatenate([*counts.values()]))
     assert list(histories[0]) == ["click_loss", "loss", "rating_loss"]
 
 

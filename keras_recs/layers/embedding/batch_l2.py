@@ -16,9 +16,10 @@ class BatchL2(keras.regularizers.Regularizer):
 
     Args:
         l2: float. Strength λ. Defaults to `0.01`.
-        by_count: bool. Divide by n_j, how often id j occurs in the data, given by
-            `FeatureEmbedding.set_row_counts`, so that frequent ids are not penalized
-            more; else n_j is 1. Defaults to `False`.
+        by_count: bool. Divide by n_j, how often id j occurs in the data, so that
+            frequent ids are not penalized more; else n_j is 1. Training without the
+            counts is an error (with JAX its loss is NaN):
+            `keras_recs.training.set_row_counts` gives them. Defaults to `False`.
 
     Raises:
         ValueError: if `l2` is negative.

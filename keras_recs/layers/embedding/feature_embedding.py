@@ -1,5 +1,7 @@
 """Embeddings of all categorical features."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -135,10 +137,11 @@ class FeatureEmbedding(keras.layers.Layer):
                 self.row_counts[name] = self.add_weight(
                     name=f"row_counts_{name}",
                     shape=(rows,),
-                    initializer="ones",
+                    initializer=keras.initializers.Constant(np.nan),  # unknown
                     trainable=False,
                     autocast=False,
                 )
+        self._has_row_counts = not self.row_counts
         self.built = True
 
     def call(self, inputs, training=None):
@@ -311,15 +314,23 @@ class FeatureEmbedding(keras.layers.Layer):
     def set_row_counts(self, table, counts):
         """Sets how often each row occurs in the data, for `BatchL2(by_count=True)`.
 
+        A row of a compressed table counts for all the parts that it is composed of.
+
         Args:
             table: string.
             counts: `(num_rows,)`.
+
+        Raises:
+            ValueError: for another regularizer, an unknown table, or counts of another
+                shape or below 0.
         """
+        self._checked_rows(table, ())
         config = self._table[table]
-        if not self.row_counts or config.compression is not None:
+        if not self.row_counts:
             raise ValueError(
                 f"Table '{table}' keeps no counts: it needs "
-                "`embeddings_regularizer=BatchL2(by_count=True)` and no compression."
+                "`embeddings_regularizer=BatchL2(by_count=True)`. Received: "
+                f"embeddings_regularizer={self.embeddings_regularizer}"
             )
         counts = np.asarray(counts, "float32")
         if counts.shape != (config.num_rows,) or not (counts >= 0).all():
@@ -327,11 +338,18 @@ class FeatureEmbedding(keras.layers.Layer):
                 f"Table '{table}': `counts` must be {config.num_rows} numbers ≥ 0. "
                 f"Received: shape {counts.shape}"
             )
-        (part,) = self._placed[table]
-        variable = self.row_counts[part.stack]
-        whole = ops.convert_to_numpy(variable).copy()
-        whole[part.start : part.start + config.num_rows] = counts
-        variable.assign(whole)
+        parts, totals = self._placed[table], [counts]
+        if config.compression is not None:
+            totals = [np.zeros(part.num_rows) for part in parts]
+            rows = np.arange(config.num_rows)
+            for number, part_rows in config.compression.lookups(config, rows):
+                part_rows = ops.convert_to_numpy(part_rows)
+                totals[number] += np.bincount(part_rows, counts, len(totals[number]))
+        for part, total in zip(parts, totals, strict=True):
+            variable = self.row_counts[part.stack]
+            whole = ops.convert_to_numpy(variable).copy()
+            whole[part.start : part.start + part.num_rows] = total
+            variable.assign(whole)
 
     # === Helpers ===
 
@@ -438,6 +456,8 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def _read(self, blocks, training):
         """Gathers the rows of all blocks, stack by stack."""
+        if training and not self._has_row_counts:
+            self._check_row_counts()
         values = {}
         for name, stack in self.stacks.items():
             rows, padding = blocks.rows(name)
@@ -461,6 +481,31 @@ class FeatureEmbedding(keras.layers.Layer):
                 self.add_loss(penalty)
             values[name] = ops.cast(read, self.compute_dtype)
         return _Values(values, blocks)
+
+    def _check_row_counts(self):
+        """Raises where a table has no counts; JAX has no values while it compiles."""
+        scope = contextlib.nullcontext()
+        if keras.backend.backend() == "jax":
+            return
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            scope = tf.init_scope()
+        with scope:
+            counts = {n: ops.convert_to_numpy(c) for n, c in self.row_counts.items()}
+        for table, parts in self._placed.items():
+            users = [name for name, other in self.features.items() if other == table]
+            for part in parts:
+                mine = counts[part.stack][part.start : part.start + part.num_rows]
+                if np.isnan(mine).any():
+                    raise ValueError(
+                        f"Table '{table}' of layer '{self.name}', which features "
+                        f"{users} use, has no counts of its rows, by which "
+                        "`BatchL2(by_count=True)` divides. Call "
+                        "`keras_recs.training.set_row_counts(model, schema, train)` "
+                        "before training, or `set_row_counts` of the layer."
+                    )
+        self._has_row_counts = True
 
     def _compose(self, values, name):
         """The rows of a feature: `(B, L, D)`."""

@@ -398,6 +398,39 @@ def test_counts_divide_the_penalty():
     np.testing.assert_allclose(layer.losses[0], expected, rtol=1e-5)
 
 
+def test_counts_of_a_compressed_table_are_those_of_its_parts():
+    layer = one_table(
+        TableConfig("item", 30, 4, compression=MultiHash(7, 2)),
+        embeddings_regularizer=BatchL2(1.0, by_count=True),
+    )
+    counts = np.arange(30.0)
+    layer.set_row_counts("item", counts)
+    expected = np.zeros(7)
+    for _, buckets in MultiHash(7, 2).lookups(layer.tables[0], np.arange(30)):
+        np.add.at(expected, np.asarray(buckets), counts)
+    np.testing.assert_array_equal(layer.row_counts["tables"], expected)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_training_without_counts(compiled):
+    layer = FeatureEmbedding(
+        [TableConfig("a", 5, 4), TableConfig("b", 8, 4)],
+        {"x": "a", "y": "b"},
+        embeddings_regularizer=BatchL2(1.0, by_count=True),
+    )
+    inputs = {"x": tf.constant([2]), "y": tf.constant([3])}
+    layer(inputs)
+    train = tf.function(layer) if compiled else layer
+    message = r"Table '{}' of layer.*features \['{}'\].*keras_recs.*set_row_counts\("
+    with pytest.raises(ValueError, match=message.format("a", "x")):
+        train(inputs, training=True)
+    layer.set_row_counts("a", np.ones(5))
+    with pytest.raises(ValueError, match=message.format("b", "y")):
+        train(inputs, training=True)
+    layer.set_row_counts("b", np.ones(8))
+    train(inputs, training=True)
+
+
 def test_the_gradient_of_the_penalty_stays_sparse():
     layer = one_table(TableConfig("item", 30, 4), embeddings_regularizer=BatchL2(0.5))
     with tf.GradientTape() as tape:
