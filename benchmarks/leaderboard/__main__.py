@@ -7,7 +7,8 @@ r"""Every ranking model on public data, several seeds each, beside published val
 
 Each finished run is a line in <output>/leaderboard_<dataset>.jsonl, so an interrupted
 benchmark goes on where it was; a run of other settings is made anew. `--report` draws
-table and picture from the lines. It needs no TensorFlow.
+table and picture from the lines; those of another --output need a --page, a copy of
+benchmarks/leaderboard.md. It needs no TensorFlow.
 """
 
 import dataclasses
@@ -26,6 +27,11 @@ MODELS = flags.DEFINE_list("models", [], "Builders; all by default.")
 SEEDS = flags.DEFINE_integer("seeds", 5, "Runs a model.", 1)
 SHARD = flags.DEFINE_string("shard", "0/1", "Which part of the runs: number/of.")
 OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the lines.")
+PAGE = flags.DEFINE_string(
+    "page",
+    None,
+    "Page of the tables; of the default --output benchmarks/leaderboard.md, else none.",
+)
 REPORT = flags.DEFINE_bool("report", False, "Only write the table and the picture.")
 
 
@@ -94,10 +100,11 @@ def main(_) -> None:
                 f"{line['logloss']:.4f}, {line['epochs']} epochs, {line['seconds']} s",
                 flush=True,
             )
-    if SHARD.value == "0/1":
-        write_report(
-            DATASET.value, read_lines(folder, name), Path("benchmarks/leaderboard.md")
-        )
+    page = PAGE.value
+    if page is None and OUTPUT.value == OUTPUT.default:
+        page = "benchmarks/leaderboard.md"
+    if SHARD.value == "0/1" and page:
+        write_report(DATASET.value, read_lines(folder, name), Path(page))
 
 
 def read_lines(folder: Path, name: str) -> list[dict]:
