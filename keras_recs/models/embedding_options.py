@@ -11,10 +11,11 @@ class EmbeddingOptions:
 
     Args:
         num_shards: int. Variables into which the tables are split, so that parameter
-            servers share them. Defaults to `1`.
-        dtype: string. `"float32"`, or `"bfloat16"` for half the memory. Defaults to
-            `"float32"`.
-        initializer: Keras initializer of all tables. Defaults to `"uniform"`.
+            servers share them; one with `hot_rows` is not. Defaults to `1`.
+        dtype: string. `"float32"`, or `"bfloat16"` for half the memory; a table with
+            `hot_rows` is float32 in any case. Defaults to `"float32"`.
+        initializer: Keras initializer of all embeddings; first-order weights start at
+            zero. Defaults to `"uniform"`.
         embedding_dims: dict of table name to its own, smaller dimension. Defaults to
             none.
         compression: dict of table name to `keras_recs.layers.QuotientRemainder`,
@@ -29,7 +30,7 @@ class EmbeddingOptions:
             saved nor exported. Defaults to `4294967296`.
 
     Raises:
-        ValueError: for `hot_rows` without `folder`.
+        ValueError: for `hot_rows` without `folder`, or the other way round.
 
     Example:
     >>> options = keras_recs.models.EmbeddingOptions(
@@ -49,10 +50,10 @@ class EmbeddingOptions:
     max_saved_bytes: int = 2**32
 
     def __post_init__(self):
-        if self.hot_rows and not self.folder:
+        if bool(self.hot_rows) != bool(self.folder):
             raise ValueError(
-                "`hot_rows` needs `folder`, where the files of the tables lie. "
-                f"Received: hot_rows={self.hot_rows}, folder={self.folder!r}"
+                "`hot_rows` and `folder` go together: the files of these tables lie "
+                f"there. Received: hot_rows={self.hot_rows}, folder={self.folder!r}"
             )
 
     def of_table(self, name, embedding_dim):

@@ -20,8 +20,14 @@ def logistic_regression(schema, kernel_regularizer=None, embedding_options=None)
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
 
     Raises:
-        ValueError: for a schema that is not fitted or has no label.
+        ValueError: for a schema that is not fitted or has no label, and for options
+            with `embedding_dims`.
     """
+    if embedding_options and embedding_options.embedding_dims:
+        raise ValueError(
+            "Logistic regression takes no `embedding_dims`: it has one weight a value. "
+            f"Received: embedding_dims={embedding_options.embedding_dims}"
+        )
     # === Inputs ===
     inputs = build_inputs(schema)
     rows = table_rows(schema, inputs)

@@ -5,7 +5,12 @@ import pytest
 
 from keras_recs import CategoricalFeature, Label, Schema
 from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
-from keras_recs.models import EmbeddingOptions, deepfm, wide_and_deep
+from keras_recs.models import (
+    EmbeddingOptions,
+    deepfm,
+    logistic_regression,
+    wide_and_deep,
+)
 
 SCHEMA = Schema(
     features=[
@@ -63,8 +68,12 @@ def test_each_layer_of_a_model_has_a_folder_for_a_table(builder, tmp_path):
 
 
 def test_messages(tmp_path):
-    with pytest.raises(ValueError, match=r"`hot_rows` needs `folder`.*'user': 5"):
-        EmbeddingOptions(hot_rows={"user": 5})
+    for arguments in ({"hot_rows": {"user": 5}}, {"folder": "x"}):
+        with pytest.raises(ValueError, match=r"`hot_rows` and `folder` go together"):
+            EmbeddingOptions(**arguments)
+    options = EmbeddingOptions(embedding_dims={"user": 4})
+    with pytest.raises(ValueError, match=r"`embedding_dims`.*one weight.*'user': 4"):
+        logistic_regression(SCHEMA, embedding_options=options)
     for hot_rows, message in (
         ({"user": 21}, r"Table 'user': `hot_rows` must not be more.*=21, num_rows=20"),
         ({"user": 0}, r"Table 'user': `hot_rows` must be a positive.*hot_rows=0"),
