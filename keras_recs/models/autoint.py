@@ -69,8 +69,8 @@ def autoint(
         )
     # === Inputs ===
     inputs = build_inputs(schema)
-    check_id_features(schema, "AutoInt")
     rows = table_rows(schema, inputs)
+    check_id_features(schema, "AutoInt")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = embed_fields(

@@ -54,8 +54,8 @@ def dcn(
         )
     # === Inputs ===
     inputs = build_inputs(schema)
-    check_id_features(schema, "DCN")
     rows = table_rows(schema, inputs)
+    check_id_features(schema, "DCN")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = FeatureEmbedding(

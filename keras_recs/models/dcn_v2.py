@@ -71,8 +71,8 @@ def dcn_v2(
         )
     # === Inputs ===
     inputs = build_inputs(schema)
-    check_id_features(schema, "DCN-V2")
     rows = table_rows(schema, inputs)
+    check_id_features(schema, "DCN-V2")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = FeatureEmbedding(

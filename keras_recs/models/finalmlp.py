@@ -72,8 +72,8 @@ def finalmlp(
     gate_features = _checked_gate_features(schema, gate_features)
     # === Inputs ===
     inputs = build_inputs(schema)
-    check_id_features(schema, "FinalMLP")
     rows = table_rows(schema, inputs)
+    check_id_features(schema, "FinalMLP")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = embed_fields(

@@ -75,8 +75,8 @@ def masknet(
         )
     # === Inputs ===
     inputs = build_inputs(schema)
-    check_id_features(schema, "MaskNet")
     rows = table_rows(schema, inputs)
+    check_id_features(schema, "MaskNet")
     numbers = stack_numbers(schema, inputs)  # (B, N)
     # === Embed ===
     fields = embed_fields(

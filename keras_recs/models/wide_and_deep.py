@@ -44,7 +44,7 @@ def wide_and_deep(
 
     Raises:
         ValueError: for a schema that is not fitted, has no label or no categorical
-            feature besides crosses.
+            feature.
 
     Reference: [Cheng et al., 2016](https://arxiv.org/abs/1606.07792)
     """

@@ -1,1 +1,1 @@
-"""Layers that weigh features or experts."""
+"""Layers that weigh features."""
