@@ -11,17 +11,18 @@ from keras_recs.evaluation.explain.attention import Attention
 from keras_recs.evaluation.explain.held_examples import HeldExamples
 from keras_recs.evaluation.explain.layer_calls import layer_calls, run_to
 from keras_recs.evaluation.explain.named_fields import named_events, named_fields
-from keras_recs.layers import FieldAttention, TargetAttention
+from keras_recs.layers import BilinearAttention, FieldAttention, TargetAttention
 
 
 def attention_weights(
     model: keras.Model, dataset: Any, max_examples: int = 1_000
 ) -> dict[str, Attention]:
-    """Computes the weights of `FieldAttention` and `TargetAttention`, as in inference.
+    """Computes the weights of a model's attention layers, as in inference.
 
-    Weights of a `TargetAttention` without softmax need not sum to 1 and may be
-    negative. An attention weight says what a layer reads, not what the prediction
-    would be without it: see `permutation_importance` for that.
+    These are `FieldAttention` between fields, `TargetAttention` and `BilinearAttention`
+    to a history. Weights of a `TargetAttention` without softmax need not sum to 1 and
+    may be negative. An attention weight says what a layer reads, not what the
+    prediction would be without it: see `permutation_importance` for that.
 
     Args:
         model: functional model with such layers at its top level.
@@ -36,7 +37,8 @@ def attention_weights(
         ValueError: for a model that is not functional, one without such a layer, or a
             data set without a batch.
     """
-    calls = layer_calls(model, (FieldAttention, TargetAttention))
+    kinds = (FieldAttention, TargetAttention, BilinearAttention)
+    calls = layer_calls(model, kinds)
     examples = HeldExamples.collect(dataset, max_examples)
     tensors = {name: inputs for name, (_, inputs) in calls.items()}
     weights: dict[str, list[np.ndarray]] = {name: [] for name in calls}
@@ -44,10 +46,13 @@ def attention_weights(
     for arrays in run_to(model, tensors, examples):
         for name, (layer, _) in calls.items():
             inputs = arrays[name]
-            _, found = layer(inputs, training=False, return_attention_scores=True)
+            if isinstance(layer, BilinearAttention):
+                found = layer(inputs)
+            else:
+                _, found = layer(inputs, training=False, return_attention_scores=True)
             found = keras.ops.convert_to_numpy(found).astype("float32")
             weights[name].append(found)
-            if isinstance(layer, TargetAttention):
+            if not isinstance(layer, FieldAttention):
                 there = np.ones(found.shape, "bool")
                 masks[name].append(inputs[2].astype("bool") if inputs[2:] else there)
     return {
@@ -61,6 +66,6 @@ def attention_weights(
 
 
 def _fields(layer, inputs) -> tuple[str, ...]:
-    if isinstance(layer, TargetAttention):
-        return tuple(named_events(inputs[1]))
-    return tuple(name for name, _ in named_fields(inputs))
+    if isinstance(layer, FieldAttention):
+        return tuple(name for name, _ in named_fields(inputs))
+    return tuple(named_events(inputs[1]))

@@ -7,7 +7,12 @@ from typing import Any
 
 import keras
 
-from keras_recs.layers import FeatureEmbedding, FieldAttention, NumericEmbedding
+from keras_recs.layers import (
+    FeatureEmbedding,
+    FieldAttention,
+    InterestExtractor,
+    NumericEmbedding,
+)
 
 # Operations that keep what lies where.
 SAME = {
@@ -64,8 +69,9 @@ def named_events(tensor: Any) -> list[str]:
     """Names the sequence features that a symbolic tensor `(B, T, D)` holds.
 
     Args:
-        tensor: of a functional model: a sequence from `FeatureEmbedding`, or several
-            side by side. What comes from other layers has the layer's name.
+        tensor: of a functional model: a sequence from `FeatureEmbedding`, several side
+            by side, or the states of an `InterestExtractor` over them. What comes from
+            other layers has the layer's name.
     """
     operation, node_index, tensor_index = tensor._keras_history
     parents = operation._inbound_nodes[node_index].input_tensors
@@ -73,7 +79,8 @@ def named_events(tensor: Any) -> list[str]:
     if isinstance(operation, FeatureEmbedding) and tensor_index > 0:
         names = [n for n in operation.features if n not in operation.field_names]
         return [keras.tree.flatten({n: n for n in names})[tensor_index - 1]]
-    if kind in SAME and parents[0].shape == tensor.shape:
+    is_state = isinstance(operation, InterestExtractor)  # one of each event
+    if is_state or (kind in SAME and parents[0].shape == tensor.shape):
         return named_events(parents[0])
     if kind == "Concatenate" and operation.axis in (-1, 2):
         return [name for parent in parents for name in named_events(parent)]

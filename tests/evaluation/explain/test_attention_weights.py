@@ -8,8 +8,8 @@ from keras_recs import CategoricalFeature, Label, Schema, SequenceFeature
 from keras_recs.data import array_dataset
 from keras_recs.evaluation import Attention, attention_weights, plot_attention
 from keras_recs.evaluation.explain.layer_calls import layer_calls
-from keras_recs.layers import FieldAttention, TargetAttention
-from keras_recs.models import autoint, din
+from keras_recs.layers import BilinearAttention, FieldAttention, TargetAttention
+from keras_recs.models import autoint, dien, din
 from tests import samples
 
 FIELDS = ("user", "item", "hour", "age", "user_x_hour", "genres", "history", "price")
@@ -72,31 +72,31 @@ def test_a_limit(attending, columns, click_schema):
 # === Histories ===
 
 
-@pytest.fixture(scope="module")
-def interested():
-    """DIN over items and their categories, and inputs with histories to the left."""
-    schema = Schema(
-        [
-            CategoricalFeature("item", vocabulary_size=6),
-            CategoricalFeature("category", vocabulary_size=3),
-            SequenceFeature("items", table="item", max_length=4),
-            SequenceFeature("categories", table="category", max_length=4),
-        ],
-        [Label("click")],
-    )
-    model = randomize(din(schema, 4, attention_units=(5,), hidden_units=(3,)))
-    inputs = {
+# Items and their categories, with histories to the left.
+SCHEMA = Schema(
+    [
+        CategoricalFeature("item", vocabulary_size=6),
+        CategoricalFeature("category", vocabulary_size=3),
+        SequenceFeature("items", table="item", max_length=4),
+        SequenceFeature("categories", table="category", max_length=4),
+    ],
+    [Label("click")],
+)
+
+
+@pytest.fixture
+def inputs():
+    return {
         "item": np.array([2, 3, 4], "int32"),
         "category": np.array([2, 3, 2], "int32"),
         "items": np.array([[2, 3, 0, 0], [4, 5, 6, 0], [0, 0, 0, 0]], "int32"),
         "categories": np.array([[2, 3, 0, 0], [2, 2, 3, 0], [0, 0, 0, 0]], "int32"),
     }
-    return model, inputs
 
 
-def test_a_history(interested):
+def test_a_history(inputs):
     """Weighed by them, the events add up to what the layer gives."""
-    model, inputs = interested
+    model = randomize(din(SCHEMA, 4, attention_units=(5,), hidden_units=(3,)))
     (name,) = (found := attention_weights(model, inputs))
     result = found[name]
     assert result.fields == ("items", "categories")
@@ -109,6 +109,19 @@ def test_a_history(interested):
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match=r"`top` is of .* \['items', 'categories'\]"):
         result.top()
+
+
+def test_states_of_a_history(inputs):
+    """A softmax of h W e over the states that are there."""
+    model = randomize(dien(SCHEMA, 2, hidden_units=(3,)))
+    result = attention_weights(model, inputs)["attention_0"]
+    assert result.fields == ("items", "categories")
+    np.testing.assert_array_equal(result.mask, inputs["items"] != 0)
+    layer, (e, states, _) = layer_calls(model, (BilinearAttention,))["attention_0"]
+    e, states = keras.Model(model.input, [e, states]).predict_on_batch(inputs)
+    scores = np.exp(np.einsum("bth,hq,bq->bt", states, layer.kernel, e)) * result.mask
+    expected = scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-30)
+    np.testing.assert_allclose(result.weights, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_history_without_mask():
