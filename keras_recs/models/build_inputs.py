@@ -1,5 +1,6 @@
 """The Keras inputs of a schema."""
 
+import keras
 from keras import ops
 
 from keras_recs.layers.embedding.table_config import TableConfig
