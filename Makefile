@@ -21,8 +21,9 @@ $(VENV)/.installed: setup.cfg setup.py
 quickstart: install
 	$(BIN)/python -m pipelines.quickstart --data=$(DATA) --data_dir='$(DATA_DIR)'
 
+# Two processes, each with whole files of tests.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/python -m ruff check .
