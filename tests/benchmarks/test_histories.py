@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from benchmarks import histories
+from benchmarks.histories import data_sets
 
 USERS = {1: [5, 6, 7, 8, 9], 2: [1, 2, 3], 3: [9, 1, 4, 2]}
 NEGATIVES = {1: [1, 2, 3], 2: [5, 6, 7], 3: [3, 6, 8]}
@@ -33,7 +33,7 @@ def beauty(tmp_path):
     write(folder / "sequences.txt.gz", lines)
     lines = [" ".join(map(str, [user, *items])) for user, items in NEGATIVES.items()]
     write(folder / "test_negatives.txt.gz", lines)
-    return histories.read_beauty(tmp_path)
+    return data_sets.read_beauty(tmp_path)
 
 
 def test_beauty_keeps_the_last_two_out_of_training(beauty):
@@ -62,8 +62,8 @@ def test_beauty_has_the_given_negatives(beauty):
 
 
 def test_a_long_history_keeps_its_end():
-    np.testing.assert_array_equal(histories.last_rows([0, 1, 2, 3], 3), [3, 4, 5])
-    np.testing.assert_array_equal(histories.last_rows([7], 3), [9, 0, 0])
+    np.testing.assert_array_equal(data_sets.last_rows([0, 1, 2, 3], 3), [3, 4, 5])
+    np.testing.assert_array_equal(data_sets.last_rows([7], 3), [9, 0, 0])
 
 
 def test_movielens_is_split_by_the_order_of_a_user(tmp_path):
@@ -74,7 +74,7 @@ def test_movielens_is_split_by_the_order_of_a_user(tmp_path):
     ]
     lines += ["7,11,5,0"]
     write(tmp_path / "ml-1m" / "ratings_ordered.csv.gz", lines)
-    num_items, parts = histories.read_movielens(tmp_path)
+    num_items, parts = data_sets.read_movielens(tmp_path)
     assert num_items == 10
     seen = {part: [row[2] for row in rows(parts[part])] for part in parts}
     assert seen == {"train": [2, 3, 4, 5, 6, 7, 8], "valid": [9], "test": [10]}

@@ -1,0 +1,1 @@
+"""Attention over histories beside their mean."""
