@@ -6,7 +6,7 @@ DATA_DIR ?=
 BIN := $(VENV)/bin
 
 .PHONY: install quickstart test test-floor test-backends test-peers lint benchmark \
-	benchmark-ranking
+	benchmark-embeddings benchmark-ranking
 
 install: $(VENV)/.installed
 
@@ -58,9 +58,11 @@ test-peers: install
 	$(BIN)/python -m pytest -m peers
 
 # Beside other libraries, each in an environment of its own; an interrupted run goes on.
+benchmark: benchmark-embeddings benchmark-ranking
+
 # The default set of cells, or those of PEERS, MODELS, ROWS, BATCH and INPUT, such as
-# make benchmark PEERS=torchrec,keras_recs MODELS=dlrm ROWS=1000,40000 BATCH=16384 INPUT=tfrecord
-benchmark: install
+# make benchmark-embeddings PEERS=torchrec,keras_recs MODELS=dlrm ROWS=1000,40000
+benchmark-embeddings: install
 	$(BIN)/python benchmarks/peers/build_venvs.py $(if $(PEERS),--peers=$(PEERS))
 	$(BIN)/python -m benchmarks.embeddings $(if $(PEERS),--peers=$(PEERS)) \
 		$(if $(MODELS),--models=$(MODELS)) $(if $(ROWS),--rows=$(ROWS)) \
