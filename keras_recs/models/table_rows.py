@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
+from keras_recs.layers.embedding.scope_names import scope_names
 from keras_recs.schema import MultiValuedFeature, SequenceFeature
 
 
@@ -46,16 +47,6 @@ def table_rows(schema, inputs):
 
 
 def vocabulary_names(schema):
-    """Names of the `DynamicVocabulary` layers, by table.
-
-    `"keys_<table>"`, where Keras allows the table's name in that of a layer.
-    """
-    names: dict[str, str] = {}
-    for table, config in schema.tables.items():
-        if config.kind == "dynamic":
-            safe = "".join(c if c.isalnum() and c.isascii() else "_" for c in table)
-            name = f"keys_{safe}"
-            while name in names.values():
-                name += "_"
-            names[table] = name
-    return names
+    """Names of the `DynamicVocabulary` layers, by table."""
+    tables = schema.tables.items()
+    return scope_names("keys", [t for t, table in tables if table.kind == "dynamic"])

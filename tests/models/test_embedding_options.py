@@ -1,16 +1,20 @@
 """How the tables of a model are stored."""
 
+import keras
 import numpy as np
 import pytest
 
 from keras_recs import CategoricalFeature, Label, Schema
+from keras_recs.layers import BatchL2, QuotientRemainder
 from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
 from keras_recs.models import (
     EmbeddingOptions,
     deepfm,
+    fm,
     logistic_regression,
     wide_and_deep,
 )
+from keras_recs.optimizers import RowwiseAdagrad
 
 SCHEMA = Schema(
     features=[
@@ -65,6 +69,43 @@ def test_each_layer_of_a_model_has_a_folder_for_a_table(builder, tmp_path):
     user, item = values[str(tmp_path / "user")], values[str(tmp_path / "item")]
     assert (user[: len(item)] != item).all()
     assert np.abs(user).max() <= 0.05
+
+
+ODD = ("価格 (€)", "u i", "u_i")
+
+
+@pytest.mark.parametrize("way", ["projected", "in files"])
+def test_a_table_may_have_any_name(way, tmp_path):
+    schema = Schema(
+        features=[CategoricalFeature(name, vocabulary_size=18) for name in (*ODD, "x")],
+        labels=[Label("click")],
+    )
+    if way == "projected":
+        options = EmbeddingOptions(
+            num_shards=2,
+            embedding_dims=dict.fromkeys(ODD, 2),
+            compression={name: QuotientRemainder(5) for name in ODD[:2]},
+        )
+        optimizer = "adam"  # names its slots by the variables
+    else:
+        options = EmbeddingOptions(hot_rows=dict.fromkeys(ODD, 9), folder=str(tmp_path))
+        optimizer = RowwiseAdagrad(0.1)
+    regularizer = BatchL2(1e-3, by_count=True)
+    model = fm(schema, 4, embeddings_regularizer=regularizer, embedding_options=options)
+    model.compile(optimizer, "binary_crossentropy")
+    rows = np.arange(8, dtype="int32")
+    for layer in (model.get_layer("embedding"), model.get_layer("linear")):
+        layer = getattr(layer, "weight_of_value", layer)
+        for name in (*ODD, "x"):
+            layer.set_row_counts(name, np.ones(20))
+    inputs = dict.fromkeys((*ODD, "x"), rows)
+    model.fit(inputs, {"click": (rows % 2)[:, None]}, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    answers = [m.predict(inputs, verbose=0)["click"] for m in (model, loaded)]
+    np.testing.assert_array_equal(*answers)
+    tables = [table.name for table in loaded.get_layer("embedding").tables]
+    assert tables == [*ODD, "x"]
 
 
 def test_messages(tmp_path):

@@ -9,6 +9,7 @@ from keras import ops
 from keras_recs.layers.embedding.batch_l2 import BatchL2
 from keras_recs.layers.embedding.pool import pool
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
+from keras_recs.layers.embedding.scope_names import scope_names
 from keras_recs.layers.embedding.stacked_tables import StackedTables
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.embedding.table_plan import plan_tables
@@ -121,9 +122,10 @@ class FeatureEmbedding(keras.layers.Layer):
             self.stacks[name].build((None, None))
             largest = max(largest, sum(part.num_rows for part in mine))
         self._row_dtype = "int32" if largest < 2**31 else "int64"
+        projected = scope_names("projection", self._table)
         self.projections = {
             table.name: self.add_weight(
-                name=f"projection_{table.name}",
+                name=projected[table.name],
                 shape=(table.embedding_dim, self.embedding_dim),
                 initializer="glorot_uniform",
             )

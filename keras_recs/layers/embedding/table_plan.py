@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_recs.layers.embedding.scope_names import scope_names
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredTable:
@@ -41,7 +43,9 @@ def plan_tables(tables):
     """
     placed = {}
     filled = {}  # stack: rows and tables so far
-    several = _has_several_stacks(tables)
+    alone = [table.name for table in tables if table.hot_rows is not None]
+    alone = scope_names("two_level", alone)
+    several = _has_several_stacks(tables, alone)
     for table in tables:
         parts = []
         sizes = [(table.num_rows, table.embedding_dim)]
@@ -54,7 +58,7 @@ def plan_tables(tables):
                 for part in table.compression.initializers()
             ]
         for number, (rows, dim) in enumerate(sizes):
-            stack = _stack_name(table, dim) if several else "tables"
+            stack = _stack_name(table, dim, alone) if several else "tables"
             start, index = filled.get(stack, (0, 0))
             filled[stack] = (start + rows, index + 1)
             parts.append(
@@ -66,18 +70,18 @@ def plan_tables(tables):
     return placed
 
 
-def _stack_name(table, dim):
-    if table.hot_rows is not None:
-        return f"two_level_{table.name}"
+def _stack_name(table, dim, alone):
+    if table.name in alone:
+        return alone[table.name]
     short = "" if table.dtype == "float32" else f"_{table.dtype}"
     return f"tables_{dim}{short}"
 
 
-def _has_several_stacks(tables):
+def _has_several_stacks(tables, alone):
     names = set()
     for table in tables:
         sizes = [(0, table.embedding_dim)]
         if table.compression is not None:
             sizes = table.compression.stored(table)
-        names |= {_stack_name(table, dim) for _, dim in sizes}
+        names |= {_stack_name(table, dim, alone) for _, dim in sizes}
     return len(names) > 1
