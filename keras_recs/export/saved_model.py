@@ -37,6 +37,13 @@ def saved_model(
     appears whole or not at all. A table that lies partly in files (`hot_rows`) becomes
     an ordinary one, for which it is copied into memory.
 
+    Requests over REST and gRPC use the names of features and labels as they are. The
+    functions that `tf.saved_model.load` returns cannot where Python or TensorFlow does
+    not allow a name ("user id", "class", "größe") or another differs by case alone
+    ("Age", "age"): they have stand-ins such as `tensor_0`, of inputs and of outputs,
+    which `manifest.json` maps to the names:
+    `"stand_ins": {"inputs": {"tensor_0": "user id"}, "outputs": {}}`.
+
     Args:
         model: functional `keras.Model`: dict of features to dict of labels.
         schema: the fitted `keras_recs.Schema` that the model was built from.
@@ -98,11 +105,11 @@ def saved_model(
     rows = RawRows.for_check(schema, examples)
     preprocessor = SchemaPreprocessor(schema)
     with temporary_folder(directory) as folder:
-        write_saved_model(model, schema, preprocessor, folder)
+        stand_ins = write_saved_model(model, schema, preprocessor, folder)
         write_warmup(folder, schema, rows)
         _write_schema(folder, schema)
         parity = check_parity(folder, model, schema, preprocessor, rows, timeout)
-        write_manifest(folder, model, schema, metrics, parity)
+        write_manifest(folder, model, schema, metrics, parity, stand_ins)
         return publish(folder, directory, version)
 
 

@@ -24,6 +24,7 @@ def write_manifest(
     schema: Schema,
     metrics: Mapping[str, Any] | None,
     parity: Mapping[str, Any],
+    stand_ins: Mapping[str, Any],
 ) -> None:
     """Writes `manifest.json`, which lists every other file of a folder.
 
@@ -33,6 +34,7 @@ def write_manifest(
         schema: its schema.
         metrics: what it scored, as JSON can hold it, or `None`.
         parity: what `check_parity` returned.
+        stand_ins: what `write_saved_model` returned.
     """
     import keras
     import tensorflow as tf
@@ -51,6 +53,7 @@ def write_manifest(
         },
         "metrics": dict(metrics or {}),
         "parity": dict(parity),
+        "stand_ins": dict(stand_ins),
         "files": {
             path.relative_to(folder).as_posix(): sha256_of(path) for path in files
         },

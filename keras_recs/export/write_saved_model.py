@@ -25,7 +25,7 @@ CLASSES = ("0", "1")
 
 def write_saved_model(
     model: keras.Model, schema: Schema, preprocessor: Any, folder: Path
-) -> None:
+) -> dict[str, dict[str, str]]:
     """Writes the SavedModel of a model with its preprocessing.
 
     A table that lies partly in files is an ordinary one there: it is copied into memory
@@ -36,18 +36,22 @@ def write_saved_model(
         schema: fitted `keras_recs.Schema`.
         preprocessor: `SchemaPreprocessor` of the schema.
         folder: an existing folder.
+
+    Returns:
+        dict of `"inputs"` and `"outputs"` to the names that `tf.saved_model.load` gives
+        them otherwise than the signatures do: dict of stand-in to name.
     """
     with contextlib.ExitStack() as stack:
         tables = [
             stack.enter_context(table.in_memory())
             for table in find_two_level_tables(model)
         ]
-        _write(model, tables, schema, preprocessor, folder)
+        return _write(model, tables, schema, preprocessor, folder)
 
 
 def _write(
     model: keras.Model, tables: list, schema: Schema, preprocessor: Any, folder: Path
-) -> None:
+) -> dict[str, dict[str, str]]:
     plan = signature_plan(schema)
     predict = _predict_function(model, preprocessor)
     predict_examples = _predict_examples_function(predict, schema)
@@ -81,6 +85,10 @@ def _write(
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures, options)
     _finish_signatures(folder, plan, arguments, results)
+    return {
+        side: {stand_in: name for name, stand_in in names.items() if stand_in != name}
+        for side, names in (("inputs", arguments), ("outputs", results))
+    }
 
 
 def _predict_function(model: keras.Model, preprocessor: Any) -> Callable:
@@ -151,16 +159,19 @@ def _raw_specs(schema: Schema) -> dict[str, tf.TensorSpec]:
 def _argument_names(names: Iterable[str]) -> dict[str, str]:
     """Names that a traced function keeps, by the names that are wanted.
 
-    Tracing changes or refuses names such as "user-id", "Movie Title" or "class". They
-    are traced under a stand-in, which `_finish_signatures` then takes back.
+    Tracing changes or refuses names such as "user-id", "Movie Title" or "class", and
+    takes "Age" and "age" for one. They are traced under a stand-in, which
+    `_finish_signatures` then takes back.
     """
     names = list(names)
+    lowered = [name.lower() for name in names]
     result: dict[str, str] = {}
     for number, name in enumerate(names):
         usable = re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) and name != "self"
-        if not usable or keyword.iskeyword(name):
+        unique = lowered.count(name.lower()) == 1
+        if not usable or not unique or keyword.iskeyword(name):
             stand_in = f"tensor_{number}"
-            while stand_in in names:
+            while stand_in in lowered:
                 stand_in += "_"
             result[name] = stand_in
         else:

@@ -240,6 +240,7 @@ def test_manifest(linear_export, schema):
     tables = schema.tables
     rows = [tables[f.table_name].num_rows for f in schema.id_features]
     assert manifest["num_parameters"] == sum(rows)
+    assert manifest["stand_ins"] == {"inputs": {}, "outputs": {}}
     parity = manifest["parity"]
     assert (parity["rows"], parity["batch_sizes"]) == (1000, [1000, 1])
     assert parity["tolerances"]["click"] == {"absolute": 1e-6, "relative": 0.0}
@@ -358,11 +359,12 @@ def odd_export(tmp_path_factory):
             CategoricalFeature("USER-ID"),
             NumericFeature("self"),
             NumericFeature("größe"),
-            NumericFeature("tensor_0"),
+            NumericFeature("Tensor_0"),
             NumericFeature("deep"),
+            NumericFeature("Deep"),
             CrossedFeature("user-id × class", keys=("user-id", "class"), hash_bins=3),
         ],
-        labels=[Label("click-through"), Label("2nd-click"), Label("self-rating")],
+        labels=[Label("click-through"), Label("2nd-click"), Label("buy"), Label("Buy")],
         vocabularies={
             "Movie Title": write_vocabulary(folder / "titles.txt", ["Heat", "Ran, 乱"]),
             "USER-ID": write_vocabulary(folder / "none.txt", []),
@@ -373,6 +375,7 @@ def odd_export(tmp_path_factory):
 
 
 def test_odd_names_are_kept(odd_export, signature_defs, ask):
+    """In the signatures; Python's loader has stand-ins, which the manifest lists."""
     schema, model, path = odd_export
     assert path.name == "3"
     signature = signature_defs(path)["serving_default"]
@@ -387,15 +390,24 @@ def test_odd_names_are_kept(odd_export, signature_defs, ask):
         "USER-ID": np.array([b"a", b"", b"c"], object),
         "self": np.array([0.5, np.nan, 1], "float32"),
         "größe": np.array([1, 2, 3], "float32"),
-        "tensor_0": np.array([-1, 0, 1], "float32"),
+        "Tensor_0": np.array([-1, 0, 1], "float32"),
         "deep": np.array([2, 0, 1], "float32"),
+        "Deep": np.array([5, 6, 7], "float32"),
     }
     preprocessor = keras_recs.preprocessing.SchemaPreprocessor(schema)
     rows = preprocessor({name: tf.constant(value) for name, value in raw.items()})
     wanted = model(rows)
     outputs = ask(path, "serving_default", raw)
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    stand_ins = json.loads((path / "manifest.json").read_text("utf-8"))["stand_ins"]
+    assert set(stand_ins["inputs"].values()) == names - {"Tensor_0"}
+    assert set(stand_ins["outputs"].values()) == set(schema.label_names)
+    names_of = {name: stand_in for stand_in, name in stand_ins["inputs"].items()}
+    found = serve(**{names_of.get(n, n): tf.constant(raw[n]) for n in raw})
+    found = {stand_ins["outputs"][key]: value for key, value in found.items()}
     for name in schema.label_names:
         np.testing.assert_allclose(outputs[name], wanted[name], atol=1e-6)
+        np.testing.assert_allclose(found[name], wanted[name], atol=1e-6)
 
 
 def test_an_empty_vocabulary_travels_too(odd_export):

@@ -12,7 +12,7 @@ def scope_names(prefix, tables):
         dict of table name to `"<prefix>_<table>"`, no two alike: letters that are not
         allowed, and "-", become "_".
     """
-    names: dict[str, str] = {}
+    names = {}
     for table in tables:
         safe = "".join(c if c.isalnum() and c.isascii() else "_" for c in table)
         name = f"{prefix}_{safe}"
