@@ -4,10 +4,12 @@ import keras
 
 from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.dice import Dice
+from keras_recs.layers.mlp_activation import (
+    LEARNED,
+    mlp_activation,
+    mlp_activation_config,
+)
 from keras_recs.register import register
-
-# Activations with weights of their own: a layer a block.
-LEARNED = ("dice", "prelu")
 
 
 @register
@@ -17,7 +19,8 @@ class MLP(keras.layers.Layer):
     Args:
         hidden_units: ints. Width of each layer.
         activation: Keras activation of every layer, or `"dice"` or `"prelu"`, which
-            learn a slope for each channel. Defaults to `"relu"`.
+            learn a slope for each channel. Of a Keras layer each has a copy. Defaults
+            to `"relu"`.
         batch_norm: bool. Normalize before the activation, with a momentum of 0.9 and
             an ε of 1e-5. Defaults to `False`.
         dropout: float. Rate after the activation. Defaults to `0.0`.
@@ -32,7 +35,9 @@ class MLP(keras.layers.Layer):
     Output shape: `(B, …, hidden_units[-1])`.
 
     Raises:
-        ValueError: if `hidden_units` are not one or more positive integers.
+        ValueError: if `hidden_units` are not one or more positive integers, and for an
+            unknown activation.
+        TypeError: for a class as activation.
 
     Example:
     >>> tuple(keras_recs.layers.MLP((8, 4))(np.ones((2, 3))).shape)
@@ -51,10 +56,7 @@ class MLP(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.hidden_units = checked_sizes("hidden_units", hidden_units)
-        is_learned = isinstance(activation, str) and activation in LEARNED
-        self.activation = (
-            activation if is_learned else keras.activations.get(activation)
-        )
+        self.activation = mlp_activation(activation)
         self.batch_norm = batch_norm
         self.dropout = dropout
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
@@ -66,14 +68,14 @@ class MLP(keras.layers.Layer):
         self.blocks = []
         shape = tuple(input_shape)
         policy = self.dtype_policy
-        bends = (keras.activations.relu, *LEARNED)
+        bends = self.activation in (keras.activations.relu, *LEARNED) or isinstance(
+            self.activation, tuple(LEARNED.values())
+        )
         for i, units in enumerate(self.hidden_units):
             block = [
                 keras.layers.Dense(
                     units,
-                    kernel_initializer=(
-                        "he_normal" if self.activation in bends else "glorot_uniform"
-                    ),
+                    kernel_initializer="he_normal" if bends else "glorot_uniform",
                     kernel_regularizer=self.kernel_regularizer,
                     dtype=policy,
                     name=f"dense_{i}",
@@ -121,11 +123,7 @@ class MLP(keras.layers.Layer):
         """Constructor arguments."""
         config = {
             "hidden_units": self.hidden_units,
-            "activation": (
-                self.activation
-                if self.activation in LEARNED
-                else keras.activations.serialize(self.activation)
-            ),
+            "activation": mlp_activation_config(self.activation),
             "batch_norm": self.batch_norm,
             "dropout": self.dropout,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
@@ -135,9 +133,12 @@ class MLP(keras.layers.Layer):
 
     def _activation(self, name, rank):
         policy = self.dtype_policy
-        if self.activation == "dice":
-            return Dice(dtype=policy, name=name)
-        if self.activation == "prelu":
-            shared = list(range(1, rank - 1))
-            return keras.layers.PReLU(shared_axes=shared, dtype=policy, name=name)
-        return keras.layers.Activation(self.activation, dtype=policy, name=name)
+        layer = self.activation
+        if isinstance(layer, str):
+            layer = LEARNED[layer]()
+        if not isinstance(layer, keras.layers.Layer):
+            return keras.layers.Activation(layer, dtype=policy, name=name)
+        config = {**layer.get_config(), "dtype": policy, "name": name}
+        if isinstance(layer, keras.layers.PReLU):
+            config["shared_axes"] = list(range(1, rank - 1))  # one slope a channel
+        return type(layer).from_config(config)

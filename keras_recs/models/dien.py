@@ -62,8 +62,8 @@ def dien(
             against where that is not the one of its table, or to `None` for a sequence
             that is pooled. Defaults to `None`.
         hidden_units: ints. Widths of the tower. Defaults to `(200, 80)`.
-        activation: of the tower: a Keras activation, `"dice"` or `"prelu"`. Defaults to
-            `"dice"`.
+        activation: of the tower: a Keras activation, `"dice"` or `"prelu"`, or a Keras
+            layer, which is copied for each use. Defaults to `"dice"`.
         dropout: float. Rate in the tower. Defaults to `0.0`.
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`. The

@@ -54,7 +54,8 @@ def din(
             that is pooled. Defaults to `None`.
         hidden_units: ints. Widths of the tower. Defaults to `(200, 80)`.
         activation: of the tower and the attention: a Keras activation, `"dice"` or
-            `"prelu"`. Defaults to `"dice"`.
+            `"prelu"`, or a Keras layer, which is copied for each use. Defaults to
+            `"dice"`.
         dropout: float. Rate in the tower. Defaults to `0.0`.
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
         embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`. The

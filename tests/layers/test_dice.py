@@ -123,6 +123,28 @@ def test_a_block_of_an_mlp_has_its_own(activation):
     assert copy.activation == activation
 
 
+@pytest.mark.parametrize("name", ["dice", "prelu"])
+def test_each_block_has_a_copy_of_a_layer(name):
+    start = keras.initializers.Constant(0.25)
+    given = {"dice": Dice, "prelu": keras.layers.PReLU}[name](alpha_initializer=start)
+    given.build((None, 9))  # such as for another model
+    layer = MLP((5, 3), given)
+    copy = MLP.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    named = MLP((5, 3), name)
+    for mlp in (layer, copy, named):
+        mlp.build((None, 7, 4))
+    for mlp in (layer, copy):
+        assert [w.path.split("/", 1)[1] for w in mlp.weights] == [
+            w.path.split("/", 1)[1] for w in named.weights
+        ]
+        assert [w.shape for w in mlp.weights] == [w.shape for w in named.weights]
+        for block in mlp.blocks:
+            np.testing.assert_array_equal(
+                block[1].alpha, np.full_like(block[1].alpha, 0.25)
+            )
+
+
 def test_an_mlp_hands_on_the_mask():
     x = RNG.normal(size=(3, 4, 4)).astype("float32")
     mask = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [1, 1, 1, 0]], bool)
@@ -143,3 +165,11 @@ def test_messages():
         Dice(epsilon=0)
     with pytest.raises(ValueError, match="The mask of Dice must have the shape"):
         Dice()(X, training=True, mask=np.ones((6, 4), bool))
+    for name in ("Dice", "PReLU"):
+        message = f"`activation` is spelled '{name.lower()}'.*activation='{name}'"
+        with pytest.raises(ValueError, match=message):
+            MLP((4,), name)
+    with pytest.raises(
+        TypeError, match=r"not a class: give `Dice\(\)`.*activation=<cl"
+    ):
+        MLP((4,), Dice)

@@ -158,3 +158,20 @@ def test_it_learns_what_only_the_history_tells():
     model.compile(keras.optimizers.Adam(0.01), loss=harness.losses(SCHEMA))
     losses = model.fit(inputs, labels, epochs=8, batch_size=100, verbose=0).history
     assert losses["loss"][-1] < 0.35, losses["loss"]
+
+
+def test_a_layer_as_activation_is_copied_for_each_use(tmp_path):
+    model = din(SCHEMA, 4, (5,), hidden_units=(6,), activation=keras.layers.PReLU())
+    model.compile("adam", "binary_crossentropy")
+    rows = np.array([3, 4], "int32")
+    inputs = {"item": rows, "history": np.array([[3, 4, 0, 0], [2, 0, 0, 0]], "int32")}
+    model.fit(inputs, {"click": np.array([[0.0], [1.0]])}, verbose=0)
+    slopes = {w.path: w.shape for w in model.weights if w.path.endswith("alpha")}
+    assert slopes == {
+        "attention_0/mlp/activation_0/alpha": (1, 5),
+        "deep/activation_0/alpha": (6,),
+    }
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    answers = [m.predict(inputs, verbose=0)["click"] for m in (model, loaded)]
+    np.testing.assert_array_equal(*answers)

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.mlp import MLP
+from keras_recs.layers.mlp_activation import mlp_activation, mlp_activation_config
 from keras_recs.register import register
 
 
@@ -20,7 +21,7 @@ class FeatureGate(keras.layers.Layer):
         hidden_units: ints. Widths of the MLP in front of the gates. Defaults to
             `(64,)`.
         condition_dim: int. Length of the learned vector. Defaults to `16`.
-        activation: Keras activation of the MLP. Defaults to `"relu"`.
+        activation: of the MLP, as `MLP` takes it. Defaults to `"relu"`.
         kernel_regularizer: Keras regularizer of the matrices. Defaults to `None`.
 
     Call arguments:
@@ -57,7 +58,7 @@ class FeatureGate(keras.layers.Layer):
             )
         self.hidden_units = checked_sizes("hidden_units", hidden_units)
         self.condition_dim = condition_dim
-        self.activation = keras.activations.get(activation)
+        self.activation = mlp_activation(activation)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, inputs_shape, condition_shape=None):
@@ -102,7 +103,7 @@ class FeatureGate(keras.layers.Layer):
         config = {
             "hidden_units": self.hidden_units,
             "condition_dim": self.condition_dim,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": mlp_activation_config(self.activation),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
         return {**super().get_config(), **config}

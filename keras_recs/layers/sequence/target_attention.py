@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_recs.layers.mlp import MLP
+from keras_recs.layers.mlp_activation import mlp_activation, mlp_activation_config
 from keras_recs.layers.sequence.masked_softmax import masked_softmax
 from keras_recs.register import register
 
@@ -18,8 +19,8 @@ class TargetAttention(keras.layers.Layer):
     Args:
         hidden_units: ints. Widths of the MLP; one linear unit follows. Defaults to
             `(80, 40)`.
-        activation: Keras activation of the MLP, or `"dice"`, in whose statistics
-            padding does not count. Defaults to `"dice"`.
+        activation: of the MLP, as `MLP` takes it. In the statistics of `"dice"` padding
+            does not count. Defaults to `"dice"`.
         use_softmax: bool. Softmax over the events that are there. Defaults to `False`.
 
     Call arguments:
@@ -50,7 +51,7 @@ class TargetAttention(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.hidden_units = tuple(hidden_units)
-        self.activation = activation
+        self.activation = mlp_activation(activation)
         self.use_softmax = use_softmax
         # How many events there are differs between batches.
         self.supports_jit = keras.backend.backend() != "tensorflow"
@@ -113,12 +114,9 @@ class TargetAttention(keras.layers.Layer):
 
     def get_config(self):
         """Constructor arguments."""
-        activation = self.activation
-        if not isinstance(activation, (str, dict)):
-            activation = keras.activations.serialize(activation)
         config = {
             "hidden_units": self.hidden_units,
-            "activation": activation,
+            "activation": mlp_activation_config(self.activation),
             "use_softmax": self.use_softmax,
         }
         return {**super().get_config(), **config}
