@@ -8,6 +8,7 @@ Examples:
   python -m pipelines.train … --strategy=mirrored --set dtype_policy=mixed_bfloat16
   python -m pipelines.train … --set optimizer=rowwise_adagrad \
       --set embedding_options.num_shards=4
+  python -m pipelines.train … --set model_arguments.embeddings_regularizer=1e-5
 
 It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
 checkpoints/ and tensorboard/. Run again after an interruption, it goes on; run again

@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
+from keras_recs.layers.checked_regularizer import checked_regularizer
 from keras_recs.tuning.search_space import NEEDS
 
 
@@ -19,10 +22,9 @@ def draw(hp: Any, ranges: Mapping[str, Any]) -> dict[str, Any]:
         ranges: as `search_space` returns them.
 
     Returns:
-        dict of argument name to value. A regularizer's strength becomes the
-        configuration of a `BatchL2`, which leaves the gradients of tables sparse, and 0
-        becomes `None`. An argument that needs another one is not there where that one
-        is `None`.
+        dict of argument name to value. A regularizer becomes its configuration, which
+        the layers of any builder take: a number that of a `BatchL2`, 0 `None`. An
+        argument that needs another one is not there where that one is `None`.
     """
     values: dict[str, Any] = {}
     for name, given in sorted(ranges.items(), key=lambda item: item[0] in NEEDS):
@@ -36,18 +38,9 @@ def draw(hp: Any, ranges: Mapping[str, Any]) -> dict[str, Any]:
         else:
             values[name] = _value(hp, name, given)
         if name.endswith("_regularizer"):
-            values[name] = _regularizer(values[name])
+            regularizer = checked_regularizer(name, values[name])
+            values[name] = keras.regularizers.serialize(regularizer)
     return values
-
-
-def _regularizer(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return value
-    import keras
-
-    from keras_recs.layers import BatchL2
-
-    return keras.regularizers.serialize(BatchL2(float(value))) if value else None
 
 
 def _value(hp: Any, name: str, given: Any) -> Any:

@@ -134,7 +134,8 @@ def test_the_strength_of_a_regularizer():
     assert regularizer.l2 == 1e-3
     assert not regularizer.by_count
     assert recorded({"kernel_regularizer": [0.0]}, 0)[1]["kernel_regularizer"] is None
-    assert recorded({"kernel_regularizer": ["l1"]}, 0)[1]["kernel_regularizer"] == "l1"
+    result = recorded({"kernel_regularizer": ["l1"]}, 0)[1]["kernel_regularizer"]
+    assert result["class_name"] == "L1"
 
 
 @pytest.mark.parametrize("name", ["deepfm", "logistic_regression"])

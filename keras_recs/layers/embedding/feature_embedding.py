@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_recs.layers.checked_regularizer import checked_regularizer
 from keras_recs.layers.embedding.batch_l2 import BatchL2
 from keras_recs.layers.embedding.pool import pool
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
@@ -43,8 +44,9 @@ class FeatureEmbedding(keras.layers.Layer):
             shard r mod N, so that parameter servers share them. Defaults to `1`.
         embeddings_initializer: Keras initializer of the tables that have none of their
             own. Defaults to `"uniform"`.
-        embeddings_regularizer: `BatchL2` for the rows of the batch, or a Keras
-            regularizer of the whole tables, for small ones. Defaults to `None`.
+        embeddings_regularizer: `BatchL2` for the rows of the batch, or its strength;
+            or a Keras regularizer of the whole tables, for small ones. Defaults to
+            `None`.
 
     Call arguments:
         inputs: dict of feature name to int rows, `(B,)` or `(B, L)`, and of weight name
@@ -90,7 +92,9 @@ class FeatureEmbedding(keras.layers.Layer):
         self.value_weights = dict(value_weights or {})
         self.num_shards = num_shards
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+        self.embeddings_regularizer = checked_regularizer(
+            "embeddings_regularizer", embeddings_regularizer
+        )
         # XLA turns the sparse gradient of a gather into one of the table's size.
         self.supports_jit = keras.backend.backend() != "tensorflow"
         self._check_arguments()

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers.checked_regularizer import checked_regularizer
 from keras_recs.register import register
 
 
@@ -13,7 +14,8 @@ class NumericEmbedding(keras.layers.Layer):
     Args:
         embedding_dim: int. Length of the vectors.
         embeddings_initializer: Keras initializer. Defaults to `"uniform"`.
-        embeddings_regularizer: Keras regularizer. Defaults to `None`.
+        embeddings_regularizer: strength of a `BatchL2`, or Keras regularizer. Defaults
+            to `None`.
 
     Input shape: `(B, N)`.
     Output shape: `(B, N, D)`.
@@ -37,7 +39,9 @@ class NumericEmbedding(keras.layers.Layer):
         super().__init__(**kwargs)
         self.embedding_dim = embedding_dim
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+        self.embeddings_regularizer = checked_regularizer(
+            "embeddings_regularizer", embeddings_regularizer
+        )
 
     def build(self, input_shape):
         """Creates one vector a feature."""

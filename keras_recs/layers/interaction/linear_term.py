@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from keras_recs.layers.checked_regularizer import checked_regularizer
 from keras_recs.layers.embedding.feature_embedding import FeatureEmbedding
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.register import register
@@ -24,8 +25,8 @@ class LinearTerm(keras.layers.Layer):
             Defaults to `None`.
         units: int. Outputs, one a label. Defaults to `1`.
         num_shards: int. As in `FeatureEmbedding`. Defaults to `1`.
-        kernel_regularizer: Keras regularizer of all weights but the bias. Defaults to
-            `None`.
+        kernel_regularizer: strength of a `BatchL2`, or Keras regularizer, of all
+            weights but the bias. Defaults to `None`.
         value_weights: dict of feature name to the input that weighs its values, as
             `FeatureEmbedding` takes it: with the combiner `"sum"` the term is Σwᵢxᵢ of
             a factorization machine with real-valued xᵢ. Defaults to `None`.
@@ -69,7 +70,9 @@ class LinearTerm(keras.layers.Layer):
         self.combiners = dict(combiners or {})
         self.units = units
         self.num_shards = num_shards
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_regularizer = checked_regularizer(
+            "kernel_regularizer", kernel_regularizer
+        )
         self.value_weights = dict(value_weights or {})
 
     def build(self, inputs_shape, numbers_shape=None):
