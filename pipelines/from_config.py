@@ -1,6 +1,5 @@
 """The model and the data that a configuration names."""
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -33,16 +32,7 @@ def builder_of(config: Config) -> tuple[Callable, dict[str, Any]]:
         )
     arguments = dict(config.model_arguments)
     if config.embedding_options:
-        try:
-            options = models.EmbeddingOptions(**config.embedding_options)
-        except TypeError as error:
-            fields = dataclasses.fields(models.EmbeddingOptions)
-            known = [field.name for field in fields]
-            raise ValueError(
-                f"Config: `embedding_options` takes {known}. Received: "
-                f"embedding_options={config.embedding_options}"
-            ) from error
-        arguments["embedding_options"] = options
+        arguments["embedding_options"] = config.embedding_options
     return builder, arguments
 
 
@@ -50,10 +40,16 @@ def build_model(config: Config, schema):
     """Builds the model that a configuration names.
 
     Raises:
-        ValueError: for an unknown model or argument.
+        ValueError: for an unknown model or argument, or one of the wrong type.
     """
     builder, arguments = builder_of(config)
-    return builder(schema, **arguments)
+    try:
+        return builder(schema, **arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"Config: `model_arguments` or `embedding_options` has a value that "
+            f"{config.model} does not take: {error}. Received: {arguments}"
+        ) from error
 
 
 def training_data(config: Config, schema, batch_size: int | None = None):

@@ -6,7 +6,12 @@ from keras import ops
 from keras_recs.layers.embedding.table_config import TableConfig
 from keras_recs.layers.feature_input import FeatureInput
 from keras_recs.models.embedding_options import EmbeddingOptions
-from keras_recs.schema import MultiValuedFeature, NumericFeature, SequenceFeature
+from keras_recs.schema import (
+    MultiValuedFeature,
+    NumericFeature,
+    Schema,
+    SequenceFeature,
+)
 
 
 def build_inputs(schema):
@@ -23,9 +28,15 @@ def build_inputs(schema):
         follow it by the name of their column, float32 `(B, L)`.
 
     Raises:
+        TypeError: for what is not a schema, such as its path.
         ValueError: for a schema that is not fitted, and under a policy that computes in
             float16 for numbers that no transform keeps within its range.
     """
+    if not isinstance(schema, Schema):
+        raise TypeError(
+            "`schema` must be a keras_recs.Schema, as `keras_recs.Schema.load(path)` "
+            f"reads it. Received: schema={schema!r}"
+        )
     schema.check_fitted("A model")
     _check_range(schema)
     inputs = {}
@@ -61,17 +72,17 @@ def table_arguments(schema, embedding_dim, features=None, options=None):
         schema: a fitted `keras_recs.Schema`.
         embedding_dim: int.
         features: features that are looked up. Defaults to all of `schema.id_features`.
-        options: `EmbeddingOptions`. Defaults to `None`.
+        options: as a builder's `embedding_options`. Defaults to `None`.
 
     Returns:
         dict with `tables`, `features`, `combiners` and `value_weights`, each pooled as
         its feature says, and `num_shards`.
 
     Raises:
-        ValueError: for options of a table that the schema does not have, or a dimension
-            above the model's.
+        ValueError: for options that are none or of a table that the schema does not
+            have, or a dimension above the model's.
     """
-    options = options or EmbeddingOptions()
+    options = EmbeddingOptions.of(options)
     chosen = list(schema.id_features if features is None else features)
     names = list(dict.fromkeys(feature.table_name for feature in chosen))
     sizes = schema.tables
@@ -112,7 +123,7 @@ def table_arguments(schema, embedding_dim, features=None, options=None):
 def embedding_arguments(schema, embedding_dim, features=None, options=None):
     """As `table_arguments`, with the initializer that only `FeatureEmbedding` takes."""
     arguments = table_arguments(schema, embedding_dim, features, options)
-    initializer = (options or EmbeddingOptions()).initializer
+    initializer = EmbeddingOptions.of(options).initializer
     return {**arguments, "embeddings_initializer": initializer}
 
 

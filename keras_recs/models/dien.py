@@ -66,10 +66,11 @@ def dien(
             layer, which is copied for each use. Defaults to `"dice"`.
         dropout: float. Rate in the tower. Defaults to `0.0`.
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
-        embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`. The
-            rows of negatives count as rows of the batch.
-        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
-            `None`.
+        embeddings_regularizer: strength of a `BatchL2`, or Keras regularizer, of all
+            tables. Defaults to `None`. The rows of negatives count as rows of the
+            batch.
+        embedding_options: `EmbeddingOptions` or a dict of its arguments: how the tables
+            are stored. Defaults to `None`.
         seed: int. Seed of the dropout and the negatives. Defaults to `None`.
 
     Returns:

@@ -58,12 +58,12 @@ def din(
             `"dice"`.
         dropout: float. Rate in the tower. Defaults to `0.0`.
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
-        embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`. The
-            paper's, which is aware of mini-batches, is `BatchL2(by_count=True)`, which
-            needs `keras_recs.training.set_row_counts(model, schema, train)` before
-            training.
-        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
-            `None`.
+        embeddings_regularizer: strength of a `BatchL2`, or Keras regularizer, of all
+            tables. Defaults to `None`. The paper's, which is aware of mini-batches, is
+            `BatchL2(by_count=True)`, which needs
+            `keras_recs.training.set_row_counts(model, schema, train)` before training.
+        embedding_options: `EmbeddingOptions` or a dict of its arguments: how the tables
+            are stored. Defaults to `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:

@@ -3,6 +3,7 @@
 import keras
 
 from keras_recs.layers import MLP, DotInteraction, FeatureEmbedding, PredictionHeads
+from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.models.build_inputs import (
     build_inputs,
     check_id_features,
@@ -41,9 +42,10 @@ def dlrm(
             `"dot"`.
         dropout: float. Rate in the MLP over the interactions. Defaults to `0.0`.
         batch_norm: bool. Normalize in both MLPs. Defaults to `False`.
-        embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
-        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
-            `None`.
+        embeddings_regularizer: strength of a `BatchL2`, or Keras regularizer, of all
+            tables. Defaults to `None`.
+        embedding_options: `EmbeddingOptions` or a dict of its arguments: how the tables
+            are stored. Defaults to `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:
@@ -80,7 +82,9 @@ def dlrm(
     dense = None
     if numbers is not None:
         bottom = MLP(
-            (*bottom_units, embedding_dim), batch_norm=batch_norm, name="bottom"
+            (*checked_sizes("bottom_units", bottom_units), embedding_dim),
+            batch_norm=batch_norm,
+            name="bottom",
         )
         dense = bottom(numbers)  # (B, D)
         row = keras.layers.Reshape((1, embedding_dim), name="dense_field")(dense)

@@ -14,7 +14,7 @@ def embed_fields(schema, rows, numbers, embedding_dim, regularizer, options):
         rows: dict of feature name to rows, as `table_rows` returns it.
         numbers: `(B, N)` or `None`, as `stack_numbers` returns it.
         embedding_dim: int. Length of an embedding.
-        regularizer: Keras regularizer of all embeddings, or `None`.
+        regularizer: as `FeatureEmbedding` takes it.
         options: `EmbeddingOptions` or `None`.
 
     Returns:

@@ -56,6 +56,23 @@ class EmbeddingOptions:
                 f"there. Received: hot_rows={self.hot_rows}, folder={self.folder!r}"
             )
 
+    @classmethod
+    def of(cls, value):
+        """Options, from themselves, a dict of the arguments or `None`.
+
+        Raises:
+            ValueError: for anything else, and an unknown argument.
+        """
+        if isinstance(value, cls):
+            return value
+        known = [field.name for field in dataclasses.fields(cls)]
+        if value is None or (isinstance(value, dict) and set(value) <= set(known)):
+            return cls(**value or {})
+        raise ValueError(
+            f"`embedding_options` takes {known}, as an EmbeddingOptions or a dict. "
+            f"Received: embedding_options={value!r}"
+        )
+
     def of_table(self, name, embedding_dim):
         """Keyword arguments of a table's `TableConfig`, but its name and rows.
 

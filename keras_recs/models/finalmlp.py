@@ -54,9 +54,10 @@ def finalmlp(
             Defaults to `((), ())`.
         dropout: float. Rate in the streams. Defaults to `0.0`.
         batch_norm: bool. Normalize in the streams. Defaults to `False`.
-        embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
-        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
-            `None`.
+        embeddings_regularizer: strength of a `BatchL2`, or Keras regularizer, of all
+            tables. Defaults to `None`.
+        embedding_options: `EmbeddingOptions` or a dict of its arguments: how the tables
+            are stored. Defaults to `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:
@@ -69,9 +70,9 @@ def finalmlp(
 
     Reference: [Mao et al., 2023](https://arxiv.org/abs/2304.00902)
     """
-    gate_features = _checked_gate_features(schema, gate_features)
     # === Inputs ===
     inputs = build_inputs(schema)
+    gate_features = _checked_gate_features(schema, gate_features)
     rows = table_rows(schema, inputs)
     check_id_features(schema, "FinalMLP")
     numbers = stack_numbers(schema, inputs)  # (B, N)
@@ -142,7 +143,7 @@ def _checked_gate_features(schema, gate_features):
 
 def _gate_arguments(schema, embedding_dim, features, options, name):
     """Arguments of a gate's tables, which are none of the model's others."""
-    options = options or EmbeddingOptions()
+    options = EmbeddingOptions.of(options)
     if options.folder is not None:
         options = dataclasses.replace(options, folder=f"{options.folder}.{name}_gate")
     own = options.embedding_dims

@@ -28,10 +28,10 @@ def fm(
     Args:
         schema: a fitted `keras_recs.Schema`.
         embedding_dim: int. Length of an embedding. Defaults to `16`.
-        embeddings_regularizer: Keras regularizer of all tables, the first-order one
-            too. Defaults to `None`.
-        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
-            `None`.
+        embeddings_regularizer: strength of a `BatchL2`, or Keras regularizer, of all
+            tables, the first-order one too. Defaults to `None`.
+        embedding_options: `EmbeddingOptions` or a dict of its arguments: how the tables
+            are stored. Defaults to `None`.
 
     Returns:
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`. With

@@ -49,7 +49,7 @@ def find_histories(schema, model, targets=None):
         for feature in schema.id_features
         if not isinstance(feature, several)
     }
-    targets = dict(targets or {})
+    targets = {} if targets is None else targets
     _check_targets(schema, targets, single)
     open_ones: dict[tuple, list] = {}
     histories: list[list] = []
@@ -121,6 +121,11 @@ def mask_of(history, rows):
 
 
 def _check_targets(schema, targets, single):
+    if not isinstance(targets, dict):
+        raise ValueError(
+            "`targets` must be a dict of sequence feature to single-valued feature. "
+            f"Received: targets={targets!r}"
+        )
     sequences = [feature.name for feature in schema.sequence_features]
     unknown = sorted(set(targets) - set(sequences))
     if unknown:

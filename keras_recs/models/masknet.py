@@ -50,9 +50,10 @@ def masknet(
             paper's serial model has none. Defaults to `(256, 128)`.
         dropout: float. Rate in the blocks and the tower. Defaults to `0.0`.
         batch_norm: bool. Normalize in the tower. Defaults to `False`.
-        embeddings_regularizer: Keras regularizer of all tables. Defaults to `None`.
-        embedding_options: `EmbeddingOptions`, how the tables are stored. Defaults to
-            `None`.
+        embeddings_regularizer: strength of a `BatchL2`, or Keras regularizer, of all
+            tables. Defaults to `None`.
+        embedding_options: `EmbeddingOptions` or a dict of its arguments: how the tables
+            are stored. Defaults to `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
     Returns:

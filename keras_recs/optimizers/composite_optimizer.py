@@ -20,7 +20,7 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
             at `groups[name].learning_rate`.
 
     Raises:
-        TypeError: for what is not an optimizer.
+        TypeError: for what is not an optimizer, and `groups` that are no dict.
         ValueError: for one optimizer in two places, and when built: for a group that
             no variable belongs to, and a variable of two groups.
 
@@ -42,6 +42,11 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
                 "CompositeOptimizer takes only `name` and `loss_scale_factor` beside "
                 "`default` and `groups`; set the rest on the optimizers themselves. "
                 f"Received: {sorted(unknown)}"
+            )
+        if not isinstance(groups, dict):
+            raise TypeError(
+                "CompositeOptimizer takes the optimizer `default`, then `groups`, a "
+                f"dict of layer name to optimizer. Received: groups={groups!r}"
             )
         super().__init__(learning_rate=0.0, **kwargs)
         self.default = _optimizer(default, "default")

@@ -76,8 +76,8 @@ def build_hypermodel(
             f"Received: model={model!r}"
         )
     held = dict(arguments or {})
-    options = held.get("embedding_options")
-    if options is not None and options.hot_rows:
+    options = models.EmbeddingOptions.of(held.get("embedding_options"))
+    if options.hot_rows:
         raise ValueError(
             "A search cannot train tables with `hot_rows`: all trials would write the "
             f"same files. Received: hot_rows={options.hot_rows}"

@@ -10,7 +10,9 @@ from keras_recs import (
     MultiValuedFeature,
     NumericFeature,
     Schema,
+    models,
 )
+from keras_recs.layers import BatchL2
 from tests import harness
 
 LABELS = [Label("click")]
@@ -127,3 +129,34 @@ def test_a_history_longer_than_its_padding(name, schema):
     inputs["history"] = np.concatenate([history, history], axis=1)
     with pytest.raises(ValueError, match="history"):
         harness.build_model(name, schema).predict_on_batch(inputs)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_arguments_as_a_configuration_holds_them(name, schema):
+    """A number for a regularizer, a dict for the options."""
+    builder = getattr(models, name)
+    (argument,) = {"embeddings_regularizer", "kernel_regularizer"} & set(
+        harness.own_arguments(builder)
+    )
+    arguments = {argument: 0.25, "embedding_options": {"num_shards": 2}}
+    model = builder(schema, **arguments)
+    layers = [layer for layer in model.layers if hasattr(layer, "num_shards")]
+    assert layers
+    assert all(layer.num_shards == 2 for layer in layers)
+    assert all(getattr(layer, argument, BatchL2(0.25)).l2 == 0.25 for layer in layers)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_arguments_of_the_wrong_type(name, schema):
+    builder = getattr(models, name)
+    with pytest.raises(TypeError, match=r"`schema` .*Schema.load\(path\).*'s.json'"):
+        builder("s.json")
+    with pytest.raises(ValueError, match=r"`embedding_options` takes .*'shards': 2"):
+        builder(schema, embedding_options={"shards": 2})
+    arguments = harness.own_arguments(builder)
+    for sizes in set(arguments) & {"hidden_units", "bottom_units", "attention_units"}:
+        with pytest.raises(ValueError, match=r"`\w+` must be one or more .*=64"):
+            builder(schema, **{sizes: 64})
+    if "targets" in arguments:
+        with pytest.raises(ValueError, match=r"`targets` must be a dict .*='item'"):
+            builder(schema, targets="item")

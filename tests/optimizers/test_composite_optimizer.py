@@ -137,6 +137,9 @@ def test_messages():
         CompositeOptimizer("sgd", {"wide": keras.optimizers.LossScaleOptimizer(sgd)})
     with pytest.raises(ValueError, match=r"Received: \['clipnorm'\]"):
         CompositeOptimizer("sgd", {"wide": "adam"}, clipnorm=1.0)
+    for groups in (sgd, ["wide"]):
+        with pytest.raises(TypeError, match="`default`, then `groups`, a dict"):
+            CompositeOptimizer({"wide": "adam"}, groups)
     variables = network().trainable_variables
     with pytest.raises(ValueError, match=r"Group 'wid' has no trainable.*'wide'"):
         CompositeOptimizer("sgd", {"wid": "adam"}).build(variables)

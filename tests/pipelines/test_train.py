@@ -104,6 +104,9 @@ def test_messages(prepared, tmp_path):
         ValueError, match=r"`embedding_options` takes \['num_shards'.*'shards': 3"
     ):
         build_model(config, schema)
+    config = Config(data="x", model="dcn_v2", model_arguments={"num_cross_layers": "2"})
+    with pytest.raises(ValueError, match=r"`model_arguments` .*num_cross_layers': '2'"):
+        build_model(config, schema)
     config = Config(
         data="x", model="dlrm", model_arguments={"hidden_units": (3,), "shape": 1}
     )

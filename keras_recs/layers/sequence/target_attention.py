@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.mlp import MLP
 from keras_recs.layers.mlp_activation import mlp_activation, mlp_activation_config
 from keras_recs.layers.sequence.masked_softmax import masked_softmax
@@ -50,7 +51,7 @@ class TargetAttention(keras.layers.Layer):
         self, hidden_units=(80, 40), activation="dice", use_softmax=False, **kwargs
     ):
         super().__init__(**kwargs)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = checked_sizes("hidden_units", hidden_units)
         self.activation = mlp_activation(activation)
         self.use_softmax = use_softmax
         # How many events there are differs between batches.
