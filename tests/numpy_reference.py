@@ -753,16 +753,15 @@ def dien(model, schema, example):
 
 def auc(y_true, y_score, weight=None):
     weight = [1.0] * len(y_true) if weight is None else weight
-    scores = [-math.inf if math.isnan(s) else s for s in y_score]
     right = total = 0.0
     for i, y in enumerate(y_true):
         for j, z in enumerate(y_true):
             if y == 1 and z == 0:
                 pair = weight[i] * weight[j]
                 total += pair
-                if scores[i] > scores[j]:
+                if y_score[i] > y_score[j]:
                     right += pair
-                elif scores[i] == scores[j]:
+                elif y_score[i] == y_score[j]:
                     right += pair / 2
     return right / total if total else math.nan
 
@@ -800,8 +799,7 @@ def expected_calibration_error(y_true, y_score, num_bins):
 
 
 def mispredicted_watch_time(times, scores, groups):
-    """Over all pairs of a group; NaN ranks last."""
-    scores = [-math.inf if math.isnan(s) else s for s in scores]
+    """Over all pairs of a group."""
     wrong = total = 0.0
     for i, time in enumerate(times):
         for j, other in enumerate(times):

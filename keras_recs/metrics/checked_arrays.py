@@ -34,8 +34,3 @@ def checked_arrays(y_true, y_score, sample_weight=None, *, binary=True):
             f"{weight[~(weight >= 0)][0]}"
         )
     return y_true, y_score, weight
-
-
-def ranked(y_score):
-    """Scores for ranking: NaN ranks last, below every number."""
-    return np.where(np.isnan(y_score), -np.inf, y_score)

@@ -17,7 +17,7 @@ def gauc(y_true, y_score, groups):
         groups: `(N,)` keys of any comparable type, usually users.
 
     Returns:
-        float in 0 … 1; NaN where no group has both classes.
+        float in 0 … 1; NaN where no group has both classes or a score is NaN.
 
     Raises:
         ValueError: for lengths that differ or labels other than 0 and 1.
@@ -33,7 +33,7 @@ def gauc(y_true, y_score, groups):
     right, positives, negatives = grouped_pairs(y_true, 1 - y_true, y_score, groups)
     pairs = positives * negatives
     both = pairs > 0
-    if not both.any():
+    if not both.any() or np.isnan(y_score).any():
         return float("nan")
     size = positives + negatives
     return float(np.average(right[both] / pairs[both], weights=size[both]))

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from keras_recs.metrics.checked_arrays import ranked
-
 
 def grouped_pairs(positive, negative, y_score, groups):
     """How much of the pairs of each group is in the right order.
@@ -13,7 +11,7 @@ def grouped_pairs(positive, negative, y_score, groups):
     Args:
         positive: `(N,)` weights of the examples as positives, 0 for a negative.
         negative: `(N,)` weights as negatives, 0 for a positive.
-        y_score: `(N,)`; NaN ranks last.
+        y_score: `(N,)`.
         groups: `(N,)` keys of any comparable type.
 
     Returns:
@@ -30,8 +28,8 @@ def grouped_pairs(positive, negative, y_score, groups):
             f"for {len(positive)} examples"
         )
     _, group = np.unique(groups, return_inverse=True)
-    order = np.lexsort((ranked(y_score), group))
-    group, score = group[order], ranked(y_score)[order]
+    order = np.lexsort((y_score, group))
+    group, score = group[order], y_score[order]
     # Runs of equal scores within a group.
     starts = np.ones(len(group), bool)
     starts[1:] = (group[1:] != group[:-1]) | (score[1:] != score[:-1])

@@ -15,11 +15,12 @@ def mispredicted_watch_time(y_true, y_score, groups):
 
     Args:
         y_true: `(N,)` watch times, 0 where nothing was watched.
-        y_score: `(N,)`; a NaN score ranks below every number.
+        y_score: `(N,)`.
         groups: `(N,)` keys of any comparable type, usually users.
 
     Returns:
-        float in 0 … 1, the less the better; NaN where no group has such a pair.
+        float in 0 … 1, the less the better; NaN where no group has such a pair or
+            a score is NaN.
 
     Raises:
         ValueError: for lengths that differ, or times that are negative or not finite.
@@ -37,4 +38,6 @@ def mispredicted_watch_time(y_true, y_score, groups):
     unwatched = (y_true == 0).astype("float64")
     right, times, counts = grouped_pairs(y_true, unwatched, y_score, groups)
     pairs = np.sum(times * counts)
-    return float(1 - np.sum(right) / pairs) if pairs else float("nan")
+    if pairs == 0 or np.isnan(y_score).any():
+        return float("nan")
+    return float(1 - np.sum(right) / pairs)

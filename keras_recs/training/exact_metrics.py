@@ -29,7 +29,14 @@ class ExactMetrics(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Evaluates the model and extends the logs."""
         results = evaluate(self.model, self.dataset, self.schema)
-        for label, values in results.items():
-            for name, value in values.items():
-                if name not in ("examples", "positive_rate"):
-                    logs[f"{self.prefix}{label}_{name}"] = value
+        logs.update(logs_of(results, self.prefix))
+
+
+def logs_of(results, prefix="val_"):
+    """What `evaluate` returns, without what is of the data, by the name in the logs."""
+    return {
+        f"{prefix}{label}_{name}": value
+        for label, values in results.items()
+        for name, value in values.items()
+        if name not in ("examples", "positive_rate")
+    }

@@ -19,6 +19,7 @@ from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.history_file import HistoryFile
 from keras_recs.training.monitored import (
     RequireMetric,
+    check_monitor,
     default_monitor,
     direction_of,
 )
@@ -43,10 +44,10 @@ def fit(
 
     The epoch that is best by `monitor` is kept: training stops `patience` epochs after
     it and its weights are restored. One whose training loss is not finite is never the
-    best; its value is NaN. An interrupted run, called again with the same
-    `workdir`, model and data, goes on at the epoch it was in; a finished one is
-    replaced. It leaves `model.keras`, `schema.json`,
-    `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
+    best; its value is NaN. Where all are so, training ends with an error and no model.
+    An interrupted run, called again with the same `workdir`, model and data, goes on at
+    the epoch it was in; a finished one is replaced. It leaves `model.keras`,
+    `schema.json`, `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
 
     Keys of features with `expire_after` are evicted at the end of each epoch, before
     its metrics are computed. An `EvictStaleKeys` among `callbacks` takes the place of
@@ -80,8 +81,11 @@ def fit(
             an epoch, or is given without `validation`, and for a table with `hot_rows`
             that the optimizer would train wrong, that is too large for the checkpoints
             or whose files an earlier run left; for a schema of another fit than the
-            model's, and for several steps an execution on several replicas.
+            model's, for several steps an execution on several replicas, and at the end
+            where no epoch had a finite loss.
     """
+    if monitor is not None:
+        check_monitor(monitor, schema)
     if monitor is not None and validation is None:
         raise ValueError(
             f"`monitor` needs `validation`. Received: monitor={monitor!r} and no "
@@ -132,14 +136,33 @@ def fit(
             *callbacks,
         ],
     )
+    has_best = validation is not None and best.exists()
+    if not has_best:
+        _check_loss(history, schema)
     for table in tables:
         table.flush()
-    if validation is not None and best.exists():
+    if has_best:
         model.load_weights(best)
     temporary = workdir / f".model.{os.getpid()}.keras"
     model.save(temporary)
     os.replace(temporary, workdir / "model.keras")
     return history
+
+
+def _check_loss(history: keras.callbacks.History, schema: Schema) -> None:
+    losses = history.history.get("loss", [])
+    if not losses or any(map(math.isfinite, losses)):
+        return
+    labels = [
+        label
+        for label in schema.label_names
+        if not math.isfinite(history.history.get(f"{label}_loss", losses)[0])
+    ]
+    raise ValueError(
+        f"Training diverged: the loss of {labels} was {losses[0]} in epoch "
+        f"{history.epoch[0]}, and finite in no epoch since. No model was saved: lower "
+        "`learning_rate`, or look for such numbers in the data."
+    )
 
 
 def _check_steps_per_execution(model: keras.Model) -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 
 import keras
+import numpy as np
 
+from keras_recs.evaluation.evaluate import measure
+from keras_recs.evaluation.predictions import Predictions
 from keras_recs.schema import Schema
+from keras_recs.training.exact_metrics import logs_of
 
 _ENDINGS: dict[str, tuple[str, ...]] = {
     "max": ("auc", "accuracy", "precision", "recall", "ndcg"),
     "min": ("loss", "mse", "mae", "error", "crossentropy", "mispredicted_watch_time"),
 }
 _FIRST_METRICS = {"binary": "auc", "regression": "mse", "watch_time": "watch_time_auc"}
+
+_UNKNOWN = "`{0}` must be a metric of an epoch. Received: {0}={1!r}; there are {2}"
 
 
 def default_monitor(schema: Schema) -> str:
@@ -37,11 +43,20 @@ def direction_of(monitor: str) -> str:
     )
 
 
+def check_monitor(monitor: str, schema: Schema, argument: str = "monitor") -> None:
+    """Raises a `ValueError` for a validation metric that no label of a schema has."""
+    two = {name: np.array([0.0, 1.0]) for name in schema.label_names}
+    groups = None if schema.group_key is None else np.array(["a", "a"])
+    known = logs_of(measure(Predictions(two, two, groups=groups), schema))
+    if monitor.startswith("val_") and monitor not in known:
+        raise ValueError(_UNKNOWN.format(argument, monitor, sorted(known)))
+
+
 class RequireMetric(keras.callbacks.Callback):
     """Stops at the first epoch if the monitored metric is not there.
 
     An epoch whose training loss is not finite has none: its value becomes NaN, so that
-    no such epoch is the best, as by an AUC of 0.5 where all predictions are NaN.
+    no such epoch is the best, whatever the metric.
     """
 
     def __init__(self, monitor):
@@ -56,9 +71,6 @@ class RequireMetric(keras.callbacks.Callback):
             logs: dict of the epoch's metrics.
         """
         if self.monitor not in logs:
-            raise ValueError(
-                "`monitor` must be a metric of an epoch. Received: "
-                f"monitor={self.monitor!r}; there are {sorted(logs)}"
-            )
+            raise ValueError(_UNKNOWN.format("monitor", self.monitor, sorted(logs)))
         if not math.isfinite(logs.get("loss", 0.0)):
             logs[self.monitor] = math.nan

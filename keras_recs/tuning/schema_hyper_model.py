@@ -17,6 +17,7 @@ from keras_recs.training.history_file import HistoryFile
 from keras_recs.training.make_optimizer import make_optimizer
 from keras_recs.training.monitored import (
     RequireMetric,
+    check_monitor,
     default_monitor,
     direction_of,
 )
@@ -61,6 +62,7 @@ class SchemaHyperModel(keras_tuner.HyperModel):
         self.optimizer = optimizer
         self.loss = loss
         name = objective or default_monitor(schema)
+        check_monitor(name, schema, "objective")
         self.objective = keras_tuner.Objective(name, direction_of(name))
         self.patience = patience
         self.seed = seed
@@ -206,7 +208,7 @@ class _Finite(keras.callbacks.Callback):
 
     def __init__(self, schema):
         super().__init__()
-        # NaN or infinite where a prediction is; an AUC is not.
+        # NaN or infinite where a prediction is.
         self.errors = [
             f"val_{label.name}_{'log_loss' if label.task == 'binary' else 'mse'}"
             for label in schema.labels

@@ -45,9 +45,9 @@ def test_a_shift_of_a_whole_group_changes_nothing():
     )
 
 
-def test_nan_ranks_last():
-    assert gauc([1, 0], [NAN, -5.0], ["a", "a"]) == 0.0
-    assert gauc([1, 0], [NAN, NAN], ["a", "a"]) == 0.5
+@pytest.mark.parametrize("p", [[NAN, -5.0, 1.0], [NAN] * 3])
+def test_nan(p):
+    assert math.isnan(gauc([1, 0, 1], p, ["a", "a", "b"]))
 
 
 def test_no_group_of_both_classes():

@@ -14,7 +14,6 @@ def test_against_all_pairs(seed):
     rng = np.random.default_rng(seed)
     times = np.maximum(rng.normal(size=60), 0)
     scores = rng.normal(size=60).round(1)  # with ties
-    scores[::17] = np.nan
     groups = rng.choice(["a", "b", "c", "d"], 60)
     groups[0], times[0] = "alone", 9.0
     expected = numpy_reference.mispredicted_watch_time(times, scores, groups)
@@ -27,6 +26,11 @@ def test_of_one_group_it_is_the_rest_of_the_auc_weighted_by_time():
     weighted = auc(times > 0, scores, np.where(times > 0, times, 1))
     found = mispredicted_watch_time(times, scores, np.zeros(40))
     assert found == pytest.approx(1 - weighted)
+
+
+@pytest.mark.parametrize("scores", [[math.nan, 1, 2], [math.nan] * 3])
+def test_nan(scores):
+    assert math.isnan(mispredicted_watch_time([1.0, 0.0, 0.0], scores, ["a"] * 3))
 
 
 def test_no_pair():

@@ -299,7 +299,6 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run(train, valid, tmp_path
 
 
 def test_an_epoch_that_diverges_is_not_kept(train, tmp_path):
-    """Its AUC is 0.5, more than that of the epoch before on turned labels."""
 
     class Diverge(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -329,6 +328,27 @@ def test_an_epoch_that_diverges_is_not_kept(train, tmp_path):
     assert np.isnan(history["loss"]).tolist() == [True, False, True]
     assert np.isnan(auc).tolist() == [True, False, True]
     assert evaluate(model, check, SCHEMA)["click"]["auc"] == auc[1] < 0.5
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_a_run_without_a_finite_loss_is_an_error(validated, train, valid, tmp_path):
+    schema = Schema(features=SCHEMA.features, labels=[Label("click"), Label("y")])
+    batches = array_dataset({**columns(64), "y": np.zeros(64)}, schema, 32)
+    broken = batches.map(lambda x, y: (x, {**y, "y": y["y"] * np.nan}))
+    model = logistic_regression(schema)
+    model.compile("sgd", losses_of(schema))
+    message = r"loss of \['y'\] was nan in epoch 0, .* lower `learning_rate`"
+    with pytest.raises(ValueError, match=message):
+        fit(
+            model,
+            broken,
+            schema,
+            tmp_path,
+            validation=batches if validated else None,
+            epochs=2,
+            verbose=0,
+        )
+    assert not (tmp_path / "model.keras").exists()
 
 
 def test_regression_keeps_the_least_error(tmp_path):
@@ -413,17 +433,19 @@ def test_another_metric_can_choose(train, valid, tmp_path):
 
 
 def test_messages(train, valid, tmp_path):
-    message = r"`monitor` must be a metric of an epoch.*'val_buy_auc'; there are .*val_click_auc"
-    with pytest.raises(ValueError, match=message):
-        fit(
-            compiled(),
-            train,
-            SCHEMA,
-            tmp_path,
-            validation=valid,
-            monitor="val_buy_auc",
-            verbose=0,
-        )
+    message = r"`monitor` must be a metric of an epoch.*'{}'; there are .*val_click_auc"
+    for monitor in ("val_buy_auc", "auc"):
+        assert not (tmp_path / "history.csv").exists(), "known before the first epoch"
+        with pytest.raises(ValueError, match=message.format(monitor)):
+            fit(
+                compiled(),
+                train,
+                SCHEMA,
+                tmp_path,
+                validation=valid,
+                monitor=monitor,
+                verbose=0,
+            )
     with pytest.raises(
         ValueError, match=r"`monitor` needs `validation`.*'val_click_auc'"
     ):
