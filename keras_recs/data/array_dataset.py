@@ -39,10 +39,15 @@ def array_dataset(
             text such as "NA" for missing, and "007" for 7.
         schema: a fitted `keras_recs.Schema`.
         batch_size: int. Examples a batch.
-        shuffle: bool. Another order in each epoch. Defaults to `True`.
+        shuffle: bool. Another order in each epoch. `False`, as `model.predict` wants it
+            so that predictions go with rows, keeps the order of the data. Defaults to
+            `True`.
         seed: int. Seed of the order. Defaults to `0`.
         drop_remainder: bool. Leave out the last, smaller batch. Defaults to `False`.
-        with_group: bool. Yield the group key too. Defaults to `False`.
+        with_group: bool. Yield the schema's group key (strings `(B,)`) as a fourth
+            element, for `keras_recs.evaluation` and the `validation` of
+            `keras_recs.training.fit`; Keras's own `fit`, `evaluate` and `predict` do
+            not take it. Defaults to `False`.
         down_sampling: `DownSampleNegatives` or `DownSampleFrequent`: which examples are
             left out. Defaults to `None`: none.
 

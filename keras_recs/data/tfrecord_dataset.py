@@ -48,7 +48,8 @@ def tfrecord_dataset(
         schema: a fitted `keras_recs.Schema`.
         batch_size: int. Examples a batch.
         shuffle: bool. Another order in each epoch: of the files, of which several are
-            read in turn, and of the records within a window. `False` keeps the order
+            read in turn, and of the records within a window. `False`, as
+            `model.predict` wants it so that predictions go with rows, keeps the order
             of the files. Defaults to `True`.
         seed: int. Seed of the order. Defaults to `0`.
         shuffle_buffer: int. Records in the window. Defaults to 16 batches.
@@ -61,7 +62,9 @@ def tfrecord_dataset(
             where there are fewer files than workers, its own records. Defaults to `1`.
         worker_index: int. Which of them this is. Defaults to `0`.
         with_group: bool. Yield the schema's group key (strings `(B,)`) as a fourth
-            element, for `keras_recs.evaluation`. Defaults to `False`.
+            element, for `keras_recs.evaluation` and the `validation` of
+            `keras_recs.training.fit`; Keras's own `fit`, `evaluate` and `predict` do
+            not take it. Defaults to `False`.
         down_sampling: `DownSampleNegatives` or `DownSampleFrequent`: which examples are
             left out, before anything else of them is parsed. All records are read once
             beforehand to count those that stay. Defaults to `None`: none.

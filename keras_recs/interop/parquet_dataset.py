@@ -49,7 +49,9 @@ def parquet_dataset(
         seed: int. Seed of the order. Defaults to `0`.
         drop_remainder: bool. Leave out the last, smaller batch. Defaults to `False`.
         with_group: bool. Yield the schema's group key (strings `(B,)`) as a fourth
-            element, for `keras_recs.evaluation`. Defaults to `False`.
+            element, for `keras_recs.evaluation` and the `validation` of
+            `keras_recs.training.fit`; Keras's own `fit`, `evaluate` and `predict` do
+            not take it. Defaults to `False`.
 
     Returns:
         `tf.data.Dataset` with known cardinality of `(inputs, labels, weights)`, as

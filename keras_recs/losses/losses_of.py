@@ -6,6 +6,7 @@ from keras_recs.losses.weighted_logistic_loss import WeightedLogisticLoss
 def losses_of(schema):
     """The loss that goes with the task of each label, for `model.compile`.
 
+    `compile(loss="binary_crossentropy")` would train a regression label with that, too.
     Binary labels have the binary cross-entropy, regression labels the mean squared
     error, watch times `WeightedLogisticLoss`.
 
