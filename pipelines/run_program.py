@@ -12,8 +12,10 @@ def run_program(main: Callable[[list[str]], None]) -> None:
 
     A `ValueError`, `OSError` or `RuntimeError`, which the library raises for what a
     user can mend, ends the program with its message and exit status 1; with
-    `--verbosity=1` its traceback is shown.
+    `--verbosity=1` its traceback is shown. An interruption ends it with exit status
+    130, as shells have it.
     """
+    name = Path(sys.argv[0]).stem
 
     def guarded(arguments: list[str]) -> None:
         try:
@@ -23,6 +25,9 @@ def run_program(main: Callable[[list[str]], None]) -> None:
 
             if logging.level_debug():
                 raise
-            sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+            sys.exit(f"{name}: {error}")
+        except KeyboardInterrupt:
+            print(f"{name}: interrupted; the same command goes on", file=sys.stderr)
+            sys.exit(130)
 
     app.run(guarded)

@@ -1,0 +1,27 @@
+"""How a program ends."""
+
+import pytest
+
+from tests.harness import run_python
+
+PROGRAM = """
+from pipelines.run_program import run_program
+
+def main(_):
+    raise {}
+
+run_program(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ("ValueError('a fix')", 1, "-c: a fix"),
+        ("KeyboardInterrupt", 130, "-c: interrupted; the same command goes on"),
+    ],
+)
+def test_an_end_without_a_traceback(error, code, message):
+    done = run_python("-c", PROGRAM.format(error), check=False)
+    assert done.returncode == code
+    assert done.stderr.strip() == message
