@@ -169,7 +169,7 @@ class SparseOptimizer(keras.optimizers.Optimizer):
                 values, gradient.indices, variable.shape[0]
             )
             if not self.update_at_once(whole, variable, slots, learning_rate):
-                raise NotImplementedError(f"{type(self).__name__} has no operation.")
+                self._update_rows(gradient, variable, slots, learning_rate)
             return 0
 
         def update_rows():

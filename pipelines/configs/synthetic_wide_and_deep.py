@@ -4,7 +4,7 @@
         --workdir=runs/synthetic_wide_and_deep
 
 The data are those of the quickstart (`make quickstart`). On two cores of an AMD EPYC:
-test AUC .818 (one seed), half a minute of one core.
+test AUC .818 (one seed).
 """
 
 from pipelines.config import Config

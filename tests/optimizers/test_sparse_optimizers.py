@@ -154,6 +154,19 @@ def test_rows_of_one_number(known, num_rows):
         assert "If" in operations
 
 
+def test_an_optimizer_without_an_operation_for_a_small_table():
+    class Plain(SparseAdagrad):
+        def update_at_once(self, gradient, variable, slots, learning_rate):
+            return False
+
+    (variable,) = table().shards
+    before = variable.numpy()
+    data = batches()
+    train(Plain(0.1), variable, data)
+    expected = sparse_adagrad(before.astype("float64"), data)
+    np.testing.assert_allclose(variable, expected, rtol=2e-5, atol=5e-6)
+
+
 @pytest.mark.parametrize("dense", [False, True], ids=["slices", "dense"])
 @pytest.mark.parametrize("name", CASES)
 def test_rows_that_no_batch_looked_up_rest(name, dense):
