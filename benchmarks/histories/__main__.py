@@ -19,6 +19,7 @@ benchmarks/results/histories.jsonl, and runs that are there are not made again. 
 no TensorFlow.
 """
 
+import dataclasses
 import datetime
 import json
 import os
@@ -41,6 +42,7 @@ SEEDS = flags.DEFINE_integer("seeds", 3, "Runs a model.", 1)
 SHARD = flags.DEFINE_string("shard", "0/1", "Which part of the runs: number/of.")
 OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the lines.")
 EMBEDDING_DIM, BATCH_SIZE, MAX_EPOCHS = 32, 1024, 20
+WITH_MEAN = "_with_mean"
 TOWER = {"dropout": 0.3, "batch_norm": True}
 # λ of λ/2·‖W‖² over the table, and what else is a model's own.
 SETTINGS: dict[str, dict[str, tuple[float, dict]]] = {
@@ -70,13 +72,15 @@ def make_model(name: str, setting: Any, num_items: int, length: int, seed: int):
         "embeddings_regularizer": keras.regularizers.L2(l2 / 2) if l2 else None,
         "seed": seed,
     }
-    schema = keras_recs.Schema(
-        features=[
-            keras_recs.CategoricalFeature("item", vocabulary_size=num_items),
-            keras_recs.SequenceFeature("history", table="item", max_length=length),
-        ],
-        labels=[keras_recs.Label("label")],
-    )
+    features = [
+        keras_recs.CategoricalFeature("item", vocabulary_size=num_items),
+        keras_recs.SequenceFeature("history", table="item", max_length=length),
+    ]
+    if name.endswith(WITH_MEAN):
+        name = name.removesuffix(WITH_MEAN)
+        features.append(dataclasses.replace(features[1], name="mean"))
+        arguments["targets"] = {"mean": None}
+    schema = keras_recs.Schema(features, [keras_recs.Label("label")])
     if name == "pooled":
         return keras_recs.models.dlrm(
             schema, EMBEDDING_DIM, top_units=(400, 200), interaction="cat", **arguments
@@ -100,7 +104,7 @@ def run(
     model = make_model(name, setting, num_items, length, seed)
     data: Any = DataSet(
         None,
-        {k: {n: v[n] for n in ("item", "history")} for k, v in parts.items()},
+        {k: _inputs_of(v, name) for k, v in parts.items()},
         {k: v["label"] for k, v in parts.items()},
     )
     model.compile(keras.optimizers.Adam(1e-3), loss="binary_crossentropy")
@@ -127,6 +131,13 @@ def run(
         "seconds": round(seconds, 1),
         "parameters": model.count_params(),
     }
+
+
+def _inputs_of(part: Any, name: str) -> dict[str, Any]:
+    inputs = {"item": part["item"], "history": part["history"]}
+    if name.endswith(WITH_MEAN):
+        inputs["mean"] = part["history"]
+    return inputs
 
 
 def read_lines(folder: Path) -> list[dict]:
