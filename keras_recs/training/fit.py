@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Sequence
@@ -17,12 +16,15 @@ from keras_recs.training.check_two_level_tables import check_two_level_tables
 from keras_recs.training.evictions import evictions
 from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.history_file import HistoryFile
+from keras_recs.training.keep_best import KeepBest
 from keras_recs.training.monitored import (
     RequireMetric,
     check_monitor,
     default_monitor,
     direction_of,
 )
+from keras_recs.training.recovery import Recovery
+from keras_recs.training.run_epochs import run_epochs
 from keras_recs.training.run_identity import begin_run, is_interrupted
 from keras_recs.training.save_run_schema import save_run_schema
 
@@ -39,15 +41,21 @@ def fit(
     patience: int = 2,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
+    checkpoint_seconds: float = 60.0,
+    checkpoint_steps: int | None = None,
 ) -> keras.callbacks.History:
     """Trains a compiled model and fills a run directory.
 
     The epoch that is best by `monitor` is kept: training stops `patience` epochs after
     it and its weights are restored. One whose training loss is not finite is never the
     best; its value is NaN. Where all are so, training ends with an error and no model.
-    An interrupted run, called again with the same `workdir`, model and data, goes on at
-    the epoch it was in; a finished one is replaced. It leaves `model.keras`,
-    `schema.json`, `vocabularies/`, `history.csv`, `checkpoints/` and `tensorboard/`.
+    An interrupted run, called again with the same `workdir`, model and data, goes on
+    from its last checkpoint, at the very batch: weights, slots of the optimizer, seeds,
+    metrics, patience and the place in the data are those of the run that was not
+    interrupted. For that the order of `train` must be the same in each process, as it
+    is for data sets of `keras_recs.data`. SIGTERM saves and ends the process. A
+    finished run is replaced. It leaves `model.keras`, `schema.json`, `vocabularies/`,
+    `history.csv`, `checkpoints/` and `tensorboard/`.
 
     Keys of features with `expire_after` are evicted at the end of each epoch, before
     its metrics are computed. An `EvictStaleKeys` among `callbacks` takes the place of
@@ -59,7 +67,7 @@ def fit(
 
     Args:
         model: compiled `keras.Model`, made in the strategy's scope.
-        train: batches for `model.fit`.
+        train: `tf.data.Dataset` of batches for `model.fit`, whose number is known.
         schema: fitted `keras_recs.Schema`.
         workdir: the run directory.
         validation: batches for the exact metrics after each epoch. Defaults to `None`.
@@ -69,11 +77,17 @@ def fit(
             weighted by watch time (watch time).
         patience: int. Epochs without a better one before training stops. Defaults to
             `2`.
-        callbacks: further Keras callbacks.
+        callbacks: further Keras callbacks. What Keras's `EarlyStopping`,
+            `ReduceLROnPlateau` and `ModelCheckpoint` remember is in the checkpoints, and
+            of others what their `get_state()` returns, which `set_state(state)` gets.
         verbose: as in `model.fit`. Defaults to `"auto"`.
+        checkpoint_seconds: float. Time between two checkpoints; more where one costs
+            more than a few percent of it. Defaults to `60.0`.
+        checkpoint_steps: int. Steps between two checkpoints, in the place of the time.
+            Defaults to `None`.
 
     Returns:
-        `keras.callbacks.History`.
+        `keras.callbacks.History` of all epochs, also of those before an interruption.
 
     Raises:
         ValueError: if the directory holds an interrupted run of another model,
@@ -84,6 +98,8 @@ def fit(
             model's, for several steps an execution on several replicas, and at the end
             where no epoch had a finite loss.
     """
+    checkpoints = Path(workdir) / "checkpoints"
+    recovery = Recovery(checkpoints, checkpoint_seconds, checkpoint_steps)
     if monitor is not None:
         check_monitor(monitor, schema)
     if monitor is not None and validation is None:
@@ -92,7 +108,6 @@ def fit(
             "validation data."
         )
     workdir = Path(workdir)
-    checkpoints = workdir / "checkpoints"
     tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
     _check_steps_per_execution(model)
     evicting = evictions(model, schema, callbacks)
@@ -100,31 +115,22 @@ def fit(
     begin_run(workdir, model, schema, train)
     save_run_schema(schema, workdir)
 
-    best, resume = checkpoints / "best.weights.h5", checkpoints / "resume"
+    best = checkpoints / "best.weights.h5"
     watchers: list[keras.callbacks.Callback] = []
     if validation is not None:
         monitor = monitor or default_monitor(schema)
         mode = direction_of(monitor)
-        known = _best_value(workdir / "history.csv", monitor, mode)
         watchers = [
             ExactMetrics(validation, schema),
             RequireMetric(monitor),
-            keras.callbacks.ModelCheckpoint(
-                best,
-                monitor,
-                save_best_only=True,
-                save_weights_only=True,
-                mode=mode,
-                initial_value_threshold=known,
-            ),
-            keras.callbacks.EarlyStopping(
-                monitor, patience=patience, mode=mode, baseline=known
-            ),
+            KeepBest(best, monitor, mode),
+            keras.callbacks.EarlyStopping(monitor, patience=patience, mode=mode),
         ]
-    history = model.fit(
+    history = run_epochs(
+        model,
         train,
+        recovery,
         epochs=epochs,
-        shuffle=False,  # the data set has its own order
         verbose=verbose,
         callbacks=[
             # First, so that metrics and checkpoints are of one model.
@@ -132,7 +138,6 @@ def fit(
             *watchers,
             HistoryFile(workdir / "history.csv"),
             keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
-            keras.callbacks.BackupAndRestore(resume, double_checkpoint=True),
             *callbacks,
         ],
     )
@@ -146,6 +151,7 @@ def fit(
     temporary = workdir / f".model.{os.getpid()}.keras"
     model.save(temporary)
     os.replace(temporary, workdir / "model.keras")
+    recovery.checkpoints.clear()
     return history
 
 
@@ -174,17 +180,3 @@ def _check_steps_per_execution(model: keras.Model) -> None:
             "Compile the model with `steps_per_execution=1`. Received: "
             f"steps_per_execution={model.steps_per_execution} on {replicas} replicas"
         )
-
-
-def _best_value(history: Path, monitor: str, mode: str) -> float:
-    """What an interrupted run reached, so that a worse epoch does not replace it."""
-    rows = []
-    if history.exists():
-        with open(history, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    values = [float(row.get(monitor) or math.nan) for row in rows]
-    values = [value for value in values if not math.isnan(value)]
-    # With nothing to be better than, Keras would take NaN for the best and keep it.
-    if mode == "max":
-        return max(values, default=-math.inf)
-    return min(values, default=math.inf)

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 
 from keras_recs.schema import Schema
+from keras_recs.training.checkpoints import Checkpoints
+from keras_recs.training.stable_path import stable_path
 
 _FILE = "run.json"
 # All that a run leaves, but for its config.json.
@@ -67,7 +69,7 @@ def begin_run(workdir: Path, model: keras.Model, schema: Schema, train: Any) -> 
 def is_interrupted(workdir: Path) -> bool:
     """Whether a run directory holds an interrupted run, which has a checkpoint."""
     checkpoints = workdir / "checkpoints"
-    return (checkpoints / "resume").exists() and (checkpoints / _FILE).exists()
+    return Checkpoints(checkpoints).exists() and (checkpoints / _FILE).exists()
 
 
 def clear_run(workdir: Path) -> None:
@@ -81,18 +83,26 @@ def clear_run(workdir: Path) -> None:
 
 
 def _identity(model: keras.Model, schema: Schema, train: Any) -> dict[str, Any]:
-    weights = [[v.path, list(v.shape)] for v in model.weights]
+    weights = [[stable_path(v), list(v.shape)] for v in model.weights]
     optimizer = {
         "class": type(model.optimizer).__name__,
         **model.optimizer.get_config(),
     }
-    del optimizer["name"]  # Keras counts the optimizers of a process in it
     text = json.dumps(weights)
     return {
         "model": hashlib.sha256(text.encode()).hexdigest(),
-        "optimizer": json.loads(json.dumps(optimizer, default=float)),
+        "optimizer": _without_names(json.loads(json.dumps(optimizer, default=float))),
         "schema": schema.fingerprint(),
         "number of steps": int(train.cardinality())
         if hasattr(train, "cardinality")
         else None,
     }
+
+
+def _without_names(config: Any) -> Any:
+    """Keras counts the optimizers of a process in their names."""
+    if isinstance(config, dict):
+        return {k: _without_names(v) for k, v in config.items() if k != "name"}
+    if isinstance(config, list):
+        return [_without_names(item) for item in config]
+    return config

@@ -1,0 +1,122 @@
+"""What callbacks remember between epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+# Of Keras's own callbacks, which have no method for it.
+_REMEMBERED: dict[type, tuple[str, ...]] = {
+    keras.callbacks.History: ("epoch", "history"),
+    keras.callbacks.EarlyStopping: (
+        "wait",
+        "stopped_epoch",
+        "best",
+        "best_epoch",
+        "best_weights",
+    ),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    keras.callbacks.ModelCheckpoint: (
+        "best",
+        "epochs_since_last_save",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+    ),
+}
+
+
+def read_callback_state(
+    callbacks: Iterable[keras.callbacks.Callback],
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """What callbacks remember, to be stored.
+
+    Of a callback with `get_state`, what that returns: a dict of numbers, strings, lists
+    and dicts of them, and arrays. Of Keras's `EarlyStopping`, `ReduceLROnPlateau`,
+    `ModelCheckpoint` and `History` what decides about their further course. Of others
+    nothing.
+
+    Args:
+        callbacks: Keras callbacks.
+
+    Returns:
+        A dict that JSON can hold for each callback which remembers something, and a
+        dict of arrays by name.
+    """
+    states, arrays = [], {}
+    for callback in callbacks:
+        state: dict[str, Any] = {}
+        for name, value in _state_of(callback).items():
+            if _is_arrays(value):
+                state[name] = {"arrays": len(value)}
+                for i, array in enumerate(value):
+                    arrays[f"callback/{len(states)}/{name}/{i}"] = np.array(array)
+            else:
+                state[name] = {"value": _plain(value)}
+        if state:
+            states.append({"class": type(callback).__name__, "state": state})
+    return states, arrays
+
+
+def write_callback_state(
+    callbacks: Iterable[keras.callbacks.Callback],
+    states: list[dict[str, Any]],
+    arrays: Mapping[str, np.ndarray],
+) -> None:
+    """Gives callbacks what `read_callback_state` found in those of an earlier process.
+
+    Raises:
+        ValueError: for other callbacks than those.
+    """
+    callbacks = [callback for callback in callbacks if _state_of(callback)]
+    here = [type(callback).__name__ for callback in callbacks]
+    there = [state["class"] for state in states]
+    if here != there:
+        raise ValueError(
+            "The interrupted run had other callbacks, so what they remember cannot be "
+            f"given back. Give the same ones in the same order. Received: {here}; the "
+            f"run had {there}"
+        )
+    for number, (callback, stored) in enumerate(zip(callbacks, states)):
+        state = {}
+        for name, entry in stored["state"].items():
+            if "value" in entry:
+                state[name] = entry["value"]
+                continue
+            keys = [f"callback/{number}/{name}/{i}" for i in range(entry["arrays"])]
+            state[name] = [arrays[key] for key in keys]
+        if hasattr(callback, "set_state"):
+            callback.set_state(state)
+        else:
+            for name, value in state.items():
+                setattr(callback, name, value)
+
+
+def _state_of(callback) -> dict[str, Any]:
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    for kind, names in _REMEMBERED.items():
+        if isinstance(callback, kind):
+            return {n: getattr(callback, n) for n in names if hasattr(callback, n)}
+    return {}
+
+
+def _is_arrays(value) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(item, np.ndarray) for item in value)
+    )
+
+
+def _plain(value):
+    """NumPy's numbers, and tensors of one number, as Python's."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return np.asarray(value).item()

@@ -1,0 +1,130 @@
+"""The loop of training, which can begin anywhere in an epoch."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_recs.training.recovery import Position, Recovery
+from keras_recs.training.stop_requests import stop_requests
+
+
+def run_epochs(
+    model: keras.Model,
+    train: Any,
+    recovery: Recovery,
+    *,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> keras.callbacks.History:
+    """What `model.fit` does, from where an earlier process was.
+
+    It calls the model's own `train_step` under its strategy, and callbacks as
+    `model.fit` does: of an epoch that goes on, the batches that are left, under their
+    numbers. SIGTERM saves and ends the process.
+
+    Args:
+        model: compiled `keras.Model`, made in the strategy's scope.
+        train: `tf.data.Dataset` of known cardinality.
+        recovery: saves, and knows where to begin.
+        epochs: int.
+        callbacks: Keras callbacks.
+        verbose: as in `model.fit`. Defaults to `"auto"`.
+
+    Returns:
+        `keras.callbacks.History` of all epochs, those of earlier processes too.
+
+    Raises:
+        ValueError: for a data set without a known end.
+        SystemExit: after SIGTERM; the same call goes on.
+    """
+    num_steps = _num_steps(train)
+    strategy = model.distribute_strategy
+    with strategy.scope():
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        _build_metrics(model, train)
+    calls = keras.callbacks.CallbackList(
+        list(callbacks),
+        add_history=True,
+        add_progbar=verbose != 0,
+        verbose=verbose,
+        epochs=epochs,
+        steps=num_steps,
+        model=model,
+    )
+    model.stop_training = False
+    model.make_train_function()
+    calls.on_train_begin()
+    position = recovery.begin(model, _remembering(calls), train)
+    rest = train.skip(position.step) if position.step else train
+    logs: dict[str, Any] = {}
+    with stop_requests() as request, recovery.finished_at_last():
+        while position.epoch < epochs and not model.stop_training:
+            epoch = position.epoch
+            model.reset_metrics()
+            calls.on_epoch_begin(epoch)
+            recovery.begin_epoch()
+            batches = iter(strategy.experimental_distribute_dataset(rest))
+            at_once = model.steps_per_execution
+            for step in range(position.step, num_steps, at_once):
+                calls.on_train_batch_begin(step)
+                logs = model.train_function(batches)
+                end = min(step + at_once, num_steps)
+                calls.on_train_batch_end(end - 1, logs)
+                if model.stop_training:
+                    break
+                if request.received:
+                    _leave(recovery, Position(epoch, end))
+                if end < num_steps:
+                    recovery.after_step(Position(epoch, end), end - step)
+            logs = dict(model._get_metrics_result_or_logs(logs))
+            calls.on_epoch_end(epoch, logs)
+            position, rest = Position(epoch + 1), train
+            if position.epoch < epochs and not model.stop_training:
+                if request.received:
+                    _leave(recovery, position)
+                recovery.after_epoch(position)
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    calls.on_train_end(logs)
+    return model.history
+
+
+def _num_steps(train: Any) -> int:
+    num_steps = int(train.cardinality())
+    if num_steps < 0:
+        raise ValueError(
+            "`train` must be a data set whose number of batches is known, so that an "
+            "epoch has an end: `dataset.apply(tf.data.experimental.assert_cardinality("
+            f"n))`. Received: cardinality {num_steps}"
+        )
+    return num_steps
+
+
+def _build_metrics(model: keras.Model, train: Any) -> None:
+    """Makes the variables of losses and metrics, which a checkpoint restores."""
+    import tensorflow as tf
+
+    batch = tf.nest.map_structure(
+        lambda spec: keras.KerasTensor(tuple(spec.shape), spec.dtype.name),
+        train.element_spec,
+    )
+    model._symbolic_build(data_batch=batch)
+
+
+def _remembering(calls: keras.callbacks.CallbackList) -> list:
+    """All callbacks but the progress bar, which depends on where one looks."""
+    return [
+        callback
+        for callback in calls.callbacks
+        if not isinstance(callback, keras.callbacks.ProgbarLogger)
+    ]
+
+
+def _leave(recovery: Recovery, position: Position) -> None:
+    recovery.save(position)
+    raise SystemExit(128 + signal.SIGTERM)

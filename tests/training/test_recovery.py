@@ -1,0 +1,265 @@
+"""A run that dies goes on as if it had not: state, place in the data, checkpoints."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
+from keras_recs.data import array_dataset, id_dropout
+from keras_recs.models import deepfm
+from keras_recs.optimizers import CompositeOptimizer, LazyAdam, RowwiseAdagrad
+from keras_recs.training import fit
+from keras_recs.training.checkpoints import Checkpoints
+from tests.harness import ROOT
+from tests.training.counting_run import (
+    BATCH,
+    ROWS,
+    counting_model,
+    counts_of,
+    data,
+)
+
+SCHEMA = Schema(
+    features=[CategoricalFeature("item", vocabulary_size=20), NumericFeature("x")],
+    labels=[Label("click")],
+)
+SECONDS = 120  # a process that takes longer is ended
+
+
+def columns(size, seed=0):
+    rng = np.random.default_rng(seed)
+    item = rng.integers(0, 20, size)
+    click = rng.binomial(1, np.where(item < 10, 0.8, 0.2))
+    return {"item": item, "x": rng.normal(size=size), "click": click}
+
+
+def batches():
+    made = array_dataset(columns(104), SCHEMA, 8, seed=3)
+    return made.apply(id_dropout(SCHEMA, ["item"], rate=0.1, seed=1))
+
+
+def model_with(optimizer):
+    keras.utils.set_random_seed(1)
+    model = deepfm(SCHEMA, 4, (8,), dropout=0.3, seed=2)
+    metrics = {"click": [keras.metrics.AUC(num_thresholds=5, name="auc")]}
+    model.compile(optimizer, "binary_crossentropy", metrics=metrics)
+    return model
+
+
+class StopAt(keras.callbacks.Callback):
+    """Dies after a step."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.place = (epoch, batch)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.place:
+            raise KeyboardInterrupt
+
+
+class Seen(keras.callbacks.Callback):
+    """Which batches of which epoch were trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.places.append((self.epoch, batch))
+
+
+def run(workdir, optimizer, callbacks=(), train=None, **options):
+    model = model_with(optimizer())
+    options = {"epochs": 3, "verbose": 0, "checkpoint_steps": 3, **options}
+    history = fit(
+        model,
+        batches() if train is None else train,
+        SCHEMA,
+        workdir,
+        validation=array_dataset(columns(40, 1), SCHEMA, 40, shuffle=False),
+        patience=5,
+        callbacks=[keras.callbacks.ReduceLROnPlateau("loss", patience=1), *callbacks],
+        **options,
+    )
+    return model, history
+
+
+OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(0.05),
+    "lazy_adam": lambda: LazyAdam(0.05),
+    "composite": lambda: CompositeOptimizer(
+        RowwiseAdagrad(0.1), {"deep": keras.optimizers.SGD(0.01, momentum=0.9)}
+    ),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("place", [(0, 4), (1, 11), (2, 0)], ids=str)
+def test_it_goes_on_at_the_very_batch(optimizer, place, tmp_path):
+    """Bit by bit: weights, slots, metrics of every epoch, dropout, learning rate."""
+    make = OPTIMIZERS[optimizer]
+    whole, expected = run(tmp_path / "whole", make)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", make, [StopAt(*place)])
+    seen = Seen()
+    resumed, history = run(tmp_path / "run", make, [seen])
+    assert history.history == expected.history
+    assert history.epoch == [0, 1, 2]
+    for mine, other in (
+        (resumed.variables, whole.variables),
+        (resumed.optimizer.variables, whole.optimizer.variables),
+    ):
+        for a, b in zip(mine, other, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=b.path)
+    # Steps are saved by threes: it begins no more than three before where it stopped.
+    steps = [13 * epoch + batch for epoch, batch in seen.places]
+    stopped = 13 * place[0] + place[1]
+    assert stopped - 2 <= steps[0] <= stopped + 1
+    assert steps == list(range(steps[0], 39)), "each once"
+    assert expected.history["learning_rate"][0] == pytest.approx(
+        float(make().learning_rate)
+    )
+
+
+def test_every_example_counts_once_an_epoch(tmp_path):
+    """Killed at any moment, by the system; the last process finishes."""
+    workdir = tmp_path / "run"
+    command = [sys.executable, "-m", "tests.training.counting_run", str(workdir)]
+    for steps, number in ((7, signal.SIGKILL), (17, signal.SIGTERM)):
+        process = subprocess.Popen(
+            [*command, "2", "5", "0.02"],
+            cwd=ROOT,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            for _ in range(steps):
+                assert process.stdout.readline() == "step\n"
+            process.send_signal(number)
+            status = process.wait(SECONDS)
+        finally:
+            process.kill()
+            process.stdout.close()
+            process.wait()
+        expected = -number if number == signal.SIGKILL else 128 + number
+        assert status == expected
+        assert not (workdir / "model.keras").exists()
+        assert Checkpoints(workdir / "checkpoints").exists()
+    schema, train = data()
+    seen = Seen()
+    model = counting_model(schema)
+    fit(model, train, schema, workdir, epochs=2, callbacks=[seen], verbose=0)
+    # SIGKILL after 7 steps leaves the checkpoint of 5; SIGTERM saves where it is.
+    assert 0 < seen.places[0][0] * ROWS // BATCH + seen.places[0][1] >= 22
+    np.testing.assert_array_equal(counts_of(model), np.full(ROWS, 2.0))
+
+
+# === What cannot go on ===
+
+
+def interrupted(workdir, **options):
+    make = OPTIMIZERS["adam"]
+    with pytest.raises(KeyboardInterrupt):
+        run(workdir, make, [StopAt(1, 6)], **options)
+    return make
+
+
+def test_other_data_is_refused(tmp_path):
+    make = interrupted(tmp_path)
+    other = array_dataset(columns(104), SCHEMA, 8, seed=4)
+    with pytest.raises(ValueError, match=r"first batch was another one.*`seed`"):
+        run(tmp_path, make, train=other)
+
+
+def test_other_callbacks_are_refused(tmp_path):
+    make = interrupted(tmp_path)
+    more = keras.callbacks.EarlyStopping("loss")
+    with pytest.raises(ValueError, match=r"had other callbacks.*EarlyStopping"):
+        run(tmp_path, make, [more])
+
+
+def test_unknown_length_and_wrong_intervals(tmp_path):
+    make = OPTIMIZERS["adam"]
+    endless = batches().repeat()
+    with pytest.raises(ValueError, match=r"number of batches is known.*assert_card"):
+        run(tmp_path, make, train=endless)
+    with pytest.raises(ValueError, match=r"`checkpoint_steps` .*checkpoint_steps=0"):
+        run(tmp_path, make, checkpoint_steps=0)
+    with pytest.raises(ValueError, match=r"`checkpoint_seconds` must be above 0"):
+        run(tmp_path, make, checkpoint_seconds=0.0)
+
+
+# === Checkpoints ===
+
+
+def arrays(value):
+    return {"a": np.full((3, 4), value, "float32"), "b": np.array(value)}
+
+
+def written(folder, values, **options):
+    checkpoints = Checkpoints(folder, **options)
+    for value in values:
+        checkpoints.save(lambda: arrays(value), {"value": value})
+        checkpoints.wait()
+    return checkpoints
+
+
+def test_the_newest_are_kept(tmp_path):
+    checkpoints = written(tmp_path / "new", range(5), keep=2)
+    files = sorted(p.name for p in (tmp_path / "new").iterdir())
+    assert [name[:15] for name in files] == ["state-00000004-", "state-00000005-"]
+    found, about = checkpoints.newest()
+    assert about == {"value": 4}
+    np.testing.assert_array_equal(found["a"], arrays(4)["a"])
+    assert found["a"].dtype == np.float32
+    checkpoints.clear()
+    assert checkpoints.newest() is None
+    assert not checkpoints.exists()
+
+
+def test_a_damaged_one_is_passed_over(tmp_path, caplog):
+    """At every eighth byte: a bit that flips, or an end that is missing."""
+    checkpoints = written(tmp_path, range(2))
+    _, path = sorted(tmp_path.iterdir())
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 8):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 7
+        for damaged in (bytes(flipped), whole[:place]):
+            path.write_bytes(damaged)
+            caplog.clear()
+            found, about = checkpoints.newest()
+            assert about == {"value": 0}
+            np.testing.assert_array_equal(found["a"], arrays(0)["a"])
+            assert f"'{path}' is damaged (its checksum is" in caplog.text
+
+
+def test_what_was_never_finished_is_swept_away(tmp_path):
+    (tmp_path / ".state-00000003.77.part").write_bytes(b"half")
+    checkpoints = written(tmp_path, [1])
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("state-00000001-")
+    assert checkpoints.newest()[1] == {"value": 1}
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    checkpoints = Checkpoints(tmp_path / "file")
+    checkpoints.save(lambda: arrays(0), {})
+    with pytest.raises(OSError, match="No checkpoint could be written to"):
+        checkpoints.wait()
+    with pytest.raises(ValueError, match=r"`keep` .*keep=0"):
+        Checkpoints(tmp_path, keep=0)
