@@ -7,11 +7,13 @@ from keras_recs.training.fit import fit
 from keras_recs.training.grow_table import grow_table
 from keras_recs.training.initialize_table import initialize_table
 from keras_recs.training.make_strategy import make_strategy
+from keras_recs.training.non_finite_step import NonFiniteStep
 from keras_recs.training.set_row_counts import set_row_counts
 
 __all__ = [
     "EvictStaleKeys",
     "ExactMetrics",
+    "NonFiniteStep",
     "calibrate_down_sampling",
     "fit",
     "grow_table",

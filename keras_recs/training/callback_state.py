@@ -45,7 +45,8 @@ def read_callback_state(
         A dict that JSON can hold for each callback which remembers something, and a
         dict of arrays by name.
     """
-    states, arrays = [], {}
+    states: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
     for callback in callbacks:
         state: dict[str, Any] = {}
         for name, value in _state_of(callback).items():

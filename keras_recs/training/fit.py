@@ -15,6 +15,7 @@ from keras_recs.schema import Schema
 from keras_recs.training.check_two_level_tables import check_two_level_tables
 from keras_recs.training.evictions import evictions
 from keras_recs.training.exact_metrics import ExactMetrics
+from keras_recs.training.finite_steps import FiniteSteps
 from keras_recs.training.history_file import HistoryFile
 from keras_recs.training.keep_best import KeepBest
 from keras_recs.training.monitored import (
@@ -43,6 +44,7 @@ def fit(
     verbose: str | int = "auto",
     checkpoint_seconds: float = 60.0,
     checkpoint_steps: int | None = None,
+    on_nonfinite: str = "stop",
 ) -> keras.callbacks.History:
     """Trains a compiled model and fills a run directory.
 
@@ -78,13 +80,20 @@ def fit(
         patience: int. Epochs without a better one before training stops. Defaults to
             `2`.
         callbacks: further Keras callbacks. What Keras's `EarlyStopping`,
-            `ReduceLROnPlateau` and `ModelCheckpoint` remember is in the checkpoints, and
-            of others what their `get_state()` returns, which `set_state(state)` gets.
+            `ReduceLROnPlateau` and `ModelCheckpoint` remember is in the checkpoints,
+            and of others what their `get_state()` returns, which `set_state(state)`
+            gets.
         verbose: as in `model.fit`. Defaults to `"auto"`.
         checkpoint_seconds: float. Time between two checkpoints; more where one costs
             more than a few percent of it. Defaults to `60.0`.
         checkpoint_steps: int. Steps between two checkpoints, in the place of the time.
             Defaults to `None`.
+        on_nonfinite: what a step does whose gradients hold NaN or infinity, of which
+            nothing is applied. `"stop"` raises and names the gradients and, where there
+            is one, the feature, label or weight that is not finite or very large.
+            `"skip"` leaves the batch out, logs that as a warning and counts it as
+            `skipped_steps`; averages of the epoch's training metrics begin anew.
+            `"ignore"` does not look. Defaults to `"stop"`.
 
     Returns:
         `keras.callbacks.History` of all epochs, also of those before an interruption.
@@ -96,7 +105,8 @@ def fit(
             that the optimizer would train wrong, that is too large for the checkpoints
             or whose files an earlier run left; for a schema of another fit than the
             model's, for several steps an execution on several replicas, and at the end
-            where no epoch had a finite loss.
+            where no epoch had a finite loss. `NonFiniteStep`, a `ValueError`, for
+            gradients that are not finite.
     """
     checkpoints = Path(workdir) / "checkpoints"
     recovery = Recovery(checkpoints, checkpoint_seconds, checkpoint_steps)
@@ -130,6 +140,7 @@ def fit(
         model,
         train,
         recovery,
+        FiniteSteps(on_nonfinite),
         epochs=epochs,
         verbose=verbose,
         callbacks=[

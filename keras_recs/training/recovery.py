@@ -119,7 +119,7 @@ class Recovery:
         return position
 
     def begin_epoch(self) -> None:
-        """Gives the metrics what the steps of the epoch before the interruption made."""
+        """Gives the metrics what they were at the checkpoint of this epoch."""
         if self._arrays is not None and self._state is not None:
             self._state.restore_metrics(self._arrays)
             self._arrays = None

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_recs.training.finite_steps import FiniteSteps
 from keras_recs.training.recovery import Position, Recovery
 from keras_recs.training.stop_requests import stop_requests
 
@@ -16,6 +17,7 @@ def run_epochs(
     model: keras.Model,
     train: Any,
     recovery: Recovery,
+    finite: FiniteSteps,
     *,
     epochs: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -31,6 +33,7 @@ def run_epochs(
         model: compiled `keras.Model`, made in the strategy's scope.
         train: `tf.data.Dataset` of known cardinality.
         recovery: saves, and knows where to begin.
+        finite: finds steps that are not finite.
         epochs: int.
         callbacks: Keras callbacks.
         verbose: as in `model.fit`. Defaults to `"auto"`.
@@ -39,7 +42,8 @@ def run_epochs(
         `keras.callbacks.History` of all epochs, those of earlier processes too.
 
     Raises:
-        ValueError: for a data set without a known end.
+        ValueError: for a data set without a known end; `NonFiniteStep` for gradients
+            that are not finite.
         SystemExit: after SIGTERM; the same call goes on.
     """
     num_steps = _num_steps(train)
@@ -58,12 +62,15 @@ def run_epochs(
         model=model,
     )
     model.stop_training = False
-    model.make_train_function()
     calls.on_train_begin()
     position = recovery.begin(model, _remembering(calls), train)
     rest = train.skip(position.step) if position.step else train
     logs: dict[str, Any] = {}
-    with stop_requests() as request, recovery.finished_at_last():
+    with (
+        stop_requests() as request,
+        finite.watching(model),
+        recovery.finished_at_last(),
+    ):
         while position.epoch < epochs and not model.stop_training:
             epoch = position.epoch
             model.reset_metrics()
@@ -73,7 +80,7 @@ def run_epochs(
             at_once = model.steps_per_execution
             for step in range(position.step, num_steps, at_once):
                 calls.on_train_batch_begin(step)
-                logs = model.train_function(batches)
+                logs = finite.step(model, batches, f"Epoch {epoch}, step {step}")
                 end = min(step + at_once, num_steps)
                 calls.on_train_batch_end(end - 1, logs)
                 if model.stop_training:
@@ -83,6 +90,8 @@ def run_epochs(
                 if end < num_steps:
                     recovery.after_step(Position(epoch, end), end - step)
             logs = dict(model._get_metrics_result_or_logs(logs))
+            if finite.skipped:
+                logs["skipped_steps"] = finite.skipped
             calls.on_epoch_end(epoch, logs)
             position, rest = Position(epoch + 1), train
             if position.epoch < epochs and not model.stop_training:

@@ -18,7 +18,7 @@ from keras_recs.training.stable_path import stable_path
 
 
 class RunState:
-    """The variables of a model, its optimizer and its metrics, and its callbacks' state.
+    """The variables of a model, its optimizer and metrics, and its callbacks' state.
 
     Seeds are variables too. TensorFlow only.
 
@@ -101,7 +101,7 @@ class RunState:
         write_callback_state(self.callbacks, about["callbacks"], arrays)
 
     def restore_metrics(self, arrays: dict[str, np.ndarray]) -> None:
-        """Puts back the sums of the metrics alone, which each epoch begins with zeros."""
+        """Puts back the sums of the metrics alone."""
         for number, variable in enumerate(self._variables["metrics"]):
             for copy, value in enumerate(_stored_copies(variable)):
                 array = arrays[f"metrics/{number}/{copy}"]

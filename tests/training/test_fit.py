@@ -322,6 +322,7 @@ def test_an_epoch_that_diverges_is_not_kept(train, tmp_path):
         epochs=3,
         patience=3,
         callbacks=[Diverge()],
+        on_nonfinite="ignore",
         verbose=0,
     ).history
     auc = history["val_click_auc"]
@@ -346,6 +347,7 @@ def test_a_run_without_a_finite_loss_is_an_error(validated, train, valid, tmp_pa
             tmp_path,
             validation=batches if validated else None,
             epochs=2,
+            on_nonfinite="ignore",
             verbose=0,
         )
     assert not (tmp_path / "model.keras").exists()

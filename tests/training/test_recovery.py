@@ -1,5 +1,6 @@
 """A run that dies goes on as if it had not: state, place in the data, checkpoints."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from keras_recs.models import deepfm
 from keras_recs.optimizers import CompositeOptimizer, LazyAdam, RowwiseAdagrad
 from keras_recs.training import fit
 from keras_recs.training.checkpoints import Checkpoints
-from tests.harness import ROOT
+from tests.harness import ROOT, run_python
 from tests.training.counting_run import (
     BATCH,
     ROWS,
@@ -43,11 +44,15 @@ def batches():
     return made.apply(id_dropout(SCHEMA, ["item"], rate=0.1, seed=1))
 
 
-def model_with(optimizer):
+def model_with(optimizer, steps_per_execution=1):
     keras.utils.set_random_seed(1)
     model = deepfm(SCHEMA, 4, (8,), dropout=0.3, seed=2)
-    metrics = {"click": [keras.metrics.AUC(num_thresholds=5, name="auc")]}
-    model.compile(optimizer, "binary_crossentropy", metrics=metrics)
+    model.compile(
+        optimizer,
+        "binary_crossentropy",
+        metrics={"click": [keras.metrics.AUC(num_thresholds=5, name="auc")]},
+        steps_per_execution=steps_per_execution,
+    )
     return model
 
 
@@ -80,8 +85,8 @@ class Seen(keras.callbacks.Callback):
         self.places.append((self.epoch, batch))
 
 
-def run(workdir, optimizer, callbacks=(), train=None, **options):
-    model = model_with(optimizer())
+def run(workdir, optimizer, callbacks=(), train=None, at_once=1, **options):
+    model = model_with(optimizer(), at_once)
     options = {"epochs": 3, "verbose": 0, "checkpoint_steps": 3, **options}
     history = fit(
         model,
@@ -115,14 +120,8 @@ def test_it_goes_on_at_the_very_batch(optimizer, place, tmp_path):
         run(tmp_path / "run", make, [StopAt(*place)])
     seen = Seen()
     resumed, history = run(tmp_path / "run", make, [seen])
-    assert history.history == expected.history
+    assert_same_run((resumed, history), (whole, expected))
     assert history.epoch == [0, 1, 2]
-    for mine, other in (
-        (resumed.variables, whole.variables),
-        (resumed.optimizer.variables, whole.optimizer.variables),
-    ):
-        for a, b in zip(mine, other, strict=True):
-            np.testing.assert_array_equal(a, b, err_msg=b.path)
     # Steps are saved by threes: it begins no more than three before where it stopped.
     steps = [13 * epoch + batch for epoch, batch in seen.places]
     stopped = 13 * place[0] + place[1]
@@ -131,6 +130,57 @@ def test_it_goes_on_at_the_very_batch(optimizer, place, tmp_path):
     assert expected.history["learning_rate"][0] == pytest.approx(
         float(make().learning_rate)
     )
+
+
+def assert_same_run(run_and_history, expected):
+    (mine, history), (other, expected_history) = run_and_history, expected
+    assert history.history == expected_history.history
+    for a, b in zip(
+        [*mine.variables, *mine.optimizer.variables],
+        [*other.variables, *other.optimizer.variables],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b, err_msg=b.path)
+
+
+def test_several_steps_an_execution(tmp_path):
+    """13 steps by fours; saved after four, whose last ones are one."""
+    options = {"at_once": 4, "checkpoint_steps": 4}
+    make = OPTIMIZERS["adam"]
+    whole = run(tmp_path / "whole", make, **options)
+    for place in ((0, 12), (1, 7)):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "run", make, [StopAt(*place)], **options)
+    seen = Seen()
+    resumed = run(tmp_path / "run", make, [seen], **options)
+    assert seen.places == [(1, 7), (1, 11), (1, 12)] + [(2, n) for n in (3, 7, 11, 12)]
+    assert_same_run(resumed, whole)
+
+
+REPLICAS = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_recs.training import make_strategy
+from tests.training.test_recovery import OPTIMIZERS, StopAt, assert_same_run, run
+
+folder, make = Path(sys.argv[1]), OPTIMIZERS["composite"]
+with make_strategy("mirrored").scope():
+    whole = run(folder / "whole", make)
+    try:
+        run(folder / "run", make, [StopAt(1, 7)])
+    except KeyboardInterrupt:
+        assert_same_run(run(folder / "run", make), whole)
+    else:
+        sys.exit("not interrupted")
+"""
+
+
+@pytest.mark.distributed
+def test_replicas_go_on_too(tmp_path):
+    run_python("-c", REPLICAS, tmp_path)
 
 
 def test_every_example_counts_once_an_epoch(tmp_path):
@@ -212,7 +262,7 @@ def arrays(value):
 def written(folder, values, **options):
     checkpoints = Checkpoints(folder, **options)
     for value in values:
-        checkpoints.save(lambda: arrays(value), {"value": value})
+        checkpoints.save(functools.partial(arrays, value), {"value": value})
         checkpoints.wait()
     return checkpoints
 

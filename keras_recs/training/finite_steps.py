@@ -1,0 +1,169 @@
+"""Steps whose gradients are not finite are caught before they are applied."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_recs.training.non_finite_step import NonFiniteStep
+
+_logger = logging.getLogger(__name__)
+POLICIES = ("stop", "skip", "ignore")
+_LARGE = 1e6  # of an input that is finite, but may be the reason
+
+
+class FiniteSteps:
+    """Watches the gradients of a model.
+
+    Attributes:
+        skipped: int. Steps that were left out.
+    """
+
+    def __init__(self, policy: str):
+        if policy not in POLICIES:
+            raise ValueError(
+                f"`on_nonfinite` must be one of {POLICIES}. Received: "
+                f"on_nonfinite={policy!r}"
+            )
+        self.policy = policy
+        self.skipped = 0
+        self._found: str | None = None
+        self._batch = threading.local()  # of the replica that is being traced
+
+    @contextlib.contextmanager
+    def watching(self, model: keras.Model) -> Iterator[None]:
+        """Trains a model with the check while the block runs.
+
+        Compiled by XLA, or with a loss scale, which finds such steps itself, a model is
+        trained without.
+        """
+        optimizer = model.optimizer
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if self.policy == "ignore" or model.jit_compile or scaled:
+            model.make_train_function()
+            yield
+            return
+        apply, train_step = optimizer.apply, model.train_step
+
+        def checked_apply(grads, trainable_variables=None):
+            import tensorflow as tf
+
+            grads = list(grads)
+            variables = trainable_variables or optimizer._trainable_variables
+            # All that the update writes, the count of steps too, comes after it.
+            with tf.control_dependencies([self._check(grads, variables)]):
+                return apply(grads, trainable_variables)
+
+        def remembering_step(data):
+            self._batch.data = data
+            return train_step(data)
+
+        optimizer.apply, model.train_step = checked_apply, remembering_step
+        try:
+            model.make_train_function(force=True)
+            yield
+        finally:
+            del optimizer.apply, model.train_step
+            model.train_function = None  # the next one is made without the check
+
+    def step(self, model: keras.Model, batches: Any, place: str) -> dict[str, Any]:
+        """One call of the training function.
+
+        Args:
+            model: inside `watching`.
+            batches: iterator of batches.
+            place: what the step is called in a message.
+
+        Returns:
+            Logs; none of a step that was skipped.
+
+        Raises:
+            NonFiniteStep: for gradients that are not finite, unless they are skipped.
+        """
+        import tensorflow as tf
+
+        try:
+            return model.train_function(batches)
+        except tf.errors.OpError:
+            found, self._found = self._found, None
+            if found is None:
+                raise
+        message = f"{place}: {found}"
+        if self.policy == "stop":
+            raise NonFiniteStep(
+                f"{message} Nothing of the step was applied. Mend the data or lower "
+                "the learning rate; on_nonfinite='skip' leaves such batches out."
+            )
+        self.skipped += 1
+        _logger.warning("%s The batch is left out.", message)
+        # A metric may have taken part of the batch.
+        model.reset_metrics()
+        return {}
+
+    def _check(self, gradients: list, variables: list):
+        """An operation that fails where a gradient is not finite."""
+        import tensorflow as tf
+
+        places = [i for i, g in enumerate(gradients) if g is not None]
+        sums = tf.stack(
+            [tf.cast(tf.reduce_sum(_values(gradients[i])), tf.float32) for i in places]
+        )
+        names = [variables[i].path for i in places]
+        structure = self._batch.data
+        flat = [t for t in tf.nest.flatten(structure) if t is not None]
+        inputs = _names_of(structure)
+
+        def report(sums, *tensors):
+            self._found = _describe(names, sums.numpy(), inputs, tensors)
+            raise NonFiniteStep(self._found)
+
+        def fail():
+            return tf.py_function(report, [sums, *flat], tf.bool)
+
+        is_finite = tf.reduce_all(tf.math.is_finite(sums))
+        return tf.cond(is_finite, lambda: tf.constant(True), fail)
+
+
+def _values(gradient):
+    return getattr(gradient, "values", gradient)
+
+
+def _names_of(structure) -> list[str]:
+    """What each tensor of a batch is."""
+    parts = structure if isinstance(structure, tuple) else (structure,)
+    names = []
+    for kind, part in zip(("feature", "label", "weight of label"), parts):
+        if isinstance(part, dict):
+            names += [f"{kind} '{name}'" for name in sorted(part)]
+        elif part is not None:
+            names.append(kind)
+    return names
+
+
+def _describe(names, sums, inputs, tensors) -> str:
+    """Which gradients are not finite, and what in the batch may be the reason."""
+    bad = [name for name, value in zip(names, sums) if not np.isfinite(value)]
+    shown = ", ".join(f"'{name}'" for name in bad[:3]) + ", …" * (len(bad) > 3)
+    message = f"the gradients of {len(bad)} variables are not finite ({shown})."
+    reasons = []
+    for name, tensor in zip(inputs, tensors):
+        if not tensor.dtype.is_floating:
+            continue
+        values = tensor.numpy().astype("float64")
+        strange = ~np.isfinite(values) | (np.abs(values) > _LARGE)
+        if strange.any():
+            row = int(np.argwhere(strange)[0][0])
+            value = values[strange].ravel()[0]
+            reasons.append(f"{name} is {value:g} in row {row} of the batch")
+    if reasons:
+        return f"{message} {'; '.join(reasons)}."
+    return (
+        f"{message} All features, labels and weights of the batch are finite and below "
+        f"{_LARGE:g}: the model itself diverged."
+    )
