@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from typing import Any
 
 import keras
 import numpy as np
+
+_PREDICTORS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +40,13 @@ class Predictions:
         Raises:
             ValueError: for a data set without a batch.
         """
+        predict = _predictor(model)
         parts: dict[str, list[dict[str, np.ndarray]]] = {"y": [], "p": [], "w": []}
         groups = []
         for batch in dataset:
             inputs, labels, *rest = batch
             truth = _flat(labels)
-            size = len(next(iter(truth.values())))
-            scores = _flat(model.predict_on_batch(inputs))
-            # Under a tf.distribute strategy every replica predicts the whole batch.
-            parts["p"].append({name: values[:size] for name, values in scores.items()})
+            parts["p"].append(_flat(predict(inputs)))
             parts["y"].append(truth)
             if rest:
                 parts["w"].append(_flat(rest[0]))
@@ -59,6 +60,20 @@ class Predictions:
             weights=_joined(parts["w"]),
             groups=np.concatenate(groups) if groups else None,
         )
+
+
+def _predictor(model: keras.Model):
+    """A function of a batch; under a strategy it runs on this machine alone."""
+    if getattr(model, "_distribute_strategy", None) is None:
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    if model not in _PREDICTORS:
+        own: Any = weakref.proxy(model)  # else the function would keep it alive
+        _PREDICTORS[model] = tf.function(
+            lambda inputs: own(inputs, training=False), reduce_retracing=True
+        )
+    return _PREDICTORS[model]
 
 
 def _flat(tensors: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -90,18 +90,36 @@ class Checkpoints:
                 f"No checkpoint could be written to '{self.folder}': {error}"
             ) from error
 
-    def newest(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """The arrays and the `about` of the newest whole file, `None` without one."""
+    def newest(self) -> int:
+        """Number of the newest whole file, 0 without one."""
         for path in reversed(self._paths()):
             try:
-                return _read(path)
+                _check(path)
+                return _number(path)
             except (OSError, ValueError) as error:
                 _logger.warning(
                     "The checkpoint '%s' is damaged (%s); the one before it is taken.",
                     path,
                     error,
                 )
-        return None
+        return 0
+
+    def read(self, number: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The arrays and the `about` of a file; newer ones are removed.
+
+        Raises:
+            ValueError: where there is no such file, or it is damaged.
+        """
+        found = [path for path in self._paths() if _number(path) == number]
+        if not found:
+            raise ValueError(f"'{self.folder}' has no whole checkpoint {number}.")
+        _check(found[0])
+        with np.load(found[0], allow_pickle=False) as entries:
+            arrays = {name: entries[name] for name in entries.files}
+        for path in self._paths():
+            if _number(path) > number:
+                path.unlink()
+        return arrays, json.loads(arrays.pop(_ABOUT).tobytes().decode())
 
     def exists(self) -> bool:
         """Whether there is a file, whole or damaged."""
@@ -171,8 +189,8 @@ def _number(path: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """All of a file whose checksum is right."""
+def _check(path: Path) -> None:
+    """Raises a `ValueError` for a file whose checksum is wrong."""
     match = _NAME.fullmatch(path.name)
     crc = 0
     with open(path, "rb") as file:
@@ -180,7 +198,3 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             crc = zlib.crc32(chunk, crc)
     if match is None or f"{crc:08x}" != match[2]:
         raise ValueError(f"its checksum is {crc:08x}")
-    with np.load(path, allow_pickle=False) as entries:
-        arrays = {name: entries[name] for name in entries.files}
-    about = json.loads(arrays.pop(_ABOUT).tobytes().decode())
-    return arrays, about

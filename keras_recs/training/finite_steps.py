@@ -11,7 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_recs.training.make_train_function import make_train_function
 from keras_recs.training.non_finite_step import NonFiniteStep
+from keras_recs.training.workers import Workers
 
 _logger = logging.getLogger(__name__)
 POLICIES = ("stop", "skip", "ignore")
@@ -46,7 +48,7 @@ class FiniteSteps:
         optimizer = model.optimizer
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if self.policy == "ignore" or model.jit_compile or scaled:
-            model.make_train_function()
+            make_train_function(model)
             yield
             return
         apply, train_step = optimizer.apply, model.train_step
@@ -66,7 +68,7 @@ class FiniteSteps:
 
         optimizer.apply, model.train_step = checked_apply, remembering_step
         try:
-            model.make_train_function(force=True)
+            make_train_function(model)
             yield
         finally:
             del optimizer.apply, model.train_step
@@ -114,6 +116,11 @@ class FiniteSteps:
         sums = tf.stack(
             [tf.cast(tf.reduce_sum(_values(gradients[i])), tf.float32) for i in places]
         )
+        is_finite = tf.reduce_all(tf.math.is_finite(sums))
+        replica = tf.distribute.get_replica_context()
+        if Workers(replica.strategy).is_multi:  # else the others would wait for ever
+            bad = tf.cast(tf.logical_not(is_finite), tf.int32)
+            is_finite = replica.all_reduce("SUM", bad) == 0
         names = [variables[i].path for i in places]
         structure = self._batch.data
         flat = [t for t in tf.nest.flatten(structure) if t is not None]
@@ -126,7 +133,6 @@ class FiniteSteps:
         def fail():
             return tf.py_function(report, [sums, *flat], tf.bool)
 
-        is_finite = tf.reduce_all(tf.math.is_finite(sums))
         return tf.cond(is_finite, lambda: tf.constant(True), fail)
 
 
@@ -149,6 +155,8 @@ def _names_of(structure) -> list[str]:
 def _describe(names, sums, inputs, tensors) -> str:
     """Which gradients are not finite, and what in the batch may be the reason."""
     bad = [name for name, value in zip(names, sums) if not np.isfinite(value)]
+    if not bad:
+        return "the gradients of another worker are not finite, which says more."
     shown = ", ".join(f"'{name}'" for name in bad[:3]) + ", …" * (len(bad) > 3)
     message = f"the gradients of {len(bad)} variables are not finite ({shown})."
     reasons = []

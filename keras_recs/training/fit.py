@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from keras_recs.training.recovery import Recovery
 from keras_recs.training.run_epochs import run_epochs
 from keras_recs.training.run_identity import begin_run, is_interrupted
 from keras_recs.training.save_run_schema import save_run_schema
+from keras_recs.training.workers import Workers
 
 
 def fit(
@@ -67,9 +69,18 @@ def fit(
     each checkpoint. What an interrupted run leaves in the files is refused, but by that
     run itself, which goes on from its checkpoint; where it has none yet, remove them.
 
+    Under `multi_worker_mirrored` each worker calls it with its own part of the data
+    (`tfrecord_dataset(…, num_workers=…, worker_index=…)`); a step takes a batch of
+    each. One with fewer batches trains empty ones at the end of an epoch. The chief
+    fills the run directory; others keep their checkpoints in `workers/` there, or in
+    the same place of their own disk. Each of them evaluates the whole `validation`.
+    Where one dies the others end with an error, and all go on from the last checkpoint
+    that they have in common.
+
     Args:
         model: compiled `keras.Model`, made in the strategy's scope.
-        train: `tf.data.Dataset` of batches for `model.fit`, whose number is known.
+        train: `tf.data.Dataset` of batches for `model.fit`, whose number is known. The
+            replicas of a machine share each batch.
         schema: fitted `keras_recs.Schema`.
         workdir: the run directory.
         validation: batches for the exact metrics after each epoch. Defaults to `None`.
@@ -108,8 +119,12 @@ def fit(
             where no epoch had a finite loss. `NonFiniteStep`, a `ValueError`, for
             gradients that are not finite.
     """
-    checkpoints = Path(workdir) / "checkpoints"
-    recovery = Recovery(checkpoints, checkpoint_seconds, checkpoint_steps)
+    workdir = Path(workdir)
+    workers = Workers(model.distribute_strategy)
+    # What a worker needs for itself lies beside what the chief leaves behind.
+    own = workdir if workers.is_chief else workdir / "workers" / str(workers.index)
+    checkpoints = own / "checkpoints"
+    recovery = Recovery(checkpoints, workers, checkpoint_seconds, checkpoint_steps)
     if monitor is not None:
         check_monitor(monitor, schema)
     if monitor is not None and validation is None:
@@ -117,13 +132,16 @@ def fit(
             f"`monitor` needs `validation`. Received: monitor={monitor!r} and no "
             "validation data."
         )
-    workdir = Path(workdir)
-    tables = check_two_level_tables(model, callbacks, is_interrupted(workdir))
+    tables = check_two_level_tables(model, callbacks, is_interrupted(own))
     _check_steps_per_execution(model)
     evicting = evictions(model, schema, callbacks)
     check_tables(model, schema)
-    begin_run(workdir, model, schema, train)
-    save_run_schema(schema, workdir)
+    if workers.is_chief:
+        begin_run(workdir, model, schema, train)
+        save_run_schema(schema, workdir)
+    workers.barrier()  # the chief removes what an earlier run left
+    if not workers.is_chief:
+        begin_run(own, model, schema, train)
 
     best = checkpoints / "best.weights.h5"
     watchers: list[keras.callbacks.Callback] = []
@@ -136,19 +154,24 @@ def fit(
             KeepBest(best, monitor, mode),
             keras.callbacks.EarlyStopping(monitor, patience=patience, mode=mode),
         ]
+    records: list[keras.callbacks.Callback] = []
+    if workers.is_chief:
+        records = [
+            HistoryFile(workdir / "history.csv"),
+            keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+        ]
     history = run_epochs(
         model,
         train,
         recovery,
         FiniteSteps(on_nonfinite),
         epochs=epochs,
-        verbose=verbose,
+        verbose=verbose if workers.is_chief else 0,
         callbacks=[
             # First, so that metrics and checkpoints are of one model.
             *evicting,
             *watchers,
-            HistoryFile(workdir / "history.csv"),
-            keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+            *records,
             *callbacks,
         ],
     )
@@ -159,10 +182,14 @@ def fit(
         table.flush()
     if has_best:
         model.load_weights(best)
-    temporary = workdir / f".model.{os.getpid()}.keras"
-    model.save(temporary)
-    os.replace(temporary, workdir / "model.keras")
+    if workers.is_chief:
+        temporary = workdir / f".model.{os.getpid()}.keras"
+        model.save(temporary)
+        os.replace(temporary, workdir / "model.keras")
+    workers.barrier()  # the model is there: nobody needs a checkpoint
     recovery.checkpoints.clear()
+    if not workers.is_chief:
+        shutil.rmtree(own)
     return history
 
 

@@ -1,26 +1,55 @@
 """Which devices train."""
 
-STRATEGIES = ("none", "mirrored")
+from __future__ import annotations
+
+from keras_recs.training.await_cluster import await_cluster
+from keras_recs.training.cluster import Cluster
+
+STRATEGIES = ("none", "mirrored", "multi_worker_mirrored")
 
 
-def make_strategy(name: str = "none"):
+def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
     """Makes the `tf.distribute` strategy of a name.
 
+    For several workers each process calls it, before TensorFlow is used for anything
+    else, and waits there until all are there.
+
     Args:
-        name: `"none"` (one device) or `"mirrored"` (all devices of this machine).
+        name: `"none"` (one device), `"mirrored"` (all devices of this machine) or
+            `"multi_worker_mirrored"` (all devices of the workers that `TF_CONFIG`
+            names).
+        timeout_seconds: float. How long to wait for the other processes. Defaults to
+            `300.0`.
 
     Returns:
         `tf.distribute.Strategy`; build and compile the model in its `scope()`.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a `TF_CONFIG` that is missing or wrong.
+        TimeoutError: if a process of the cluster does not come; it is named.
     """
-    import tensorflow as tf
-
     if name not in STRATEGIES:
         raise ValueError(f"`name` must be one of {STRATEGIES}. Received: name={name!r}")
+    if name == "multi_worker_mirrored":
+        return _multi_worker_mirrored(timeout_seconds)
+    import tensorflow as tf
+
     if name == "none":
         return tf.distribute.get_strategy()
     accelerators = tf.config.list_logical_devices("GPU")
     devices = accelerators or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _multi_worker_mirrored(timeout_seconds: float):
+    cluster = Cluster.from_environment()
+    others = sorted(set(cluster.addresses) - {"chief", "worker"})
+    if others or cluster.task not in ("chief", "worker"):
+        raise ValueError(
+            "TF_CONFIG: 'multi_worker_mirrored' has workers, of which one may be the "
+            f"chief. Received: {sorted(cluster.addresses)}, and this is {cluster.task}"
+        )
+    await_cluster(cluster, timeout_seconds)
+    import tensorflow as tf
+
+    return tf.distribute.MultiWorkerMirroredStrategy()

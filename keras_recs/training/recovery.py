@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_recs.training.checkpoints import Checkpoints
 from keras_recs.training.run_state import RunState
+from keras_recs.training.workers import Workers
 
 # A save pauses training, and writing takes a core from it: at most so much of its time.
 _PAUSE_SHARE, _WRITE_SHARE = 0.01, 0.03
@@ -32,8 +33,12 @@ class Position:
 class Recovery:
     """Saves a run from time to time and finds out where an earlier process was.
 
+    Attributes:
+        batch_size: int. Of the first batch of the data, once begun.
+
     Args:
-        folder: path of the checkpoints.
+        folder: path of this worker's checkpoints.
+        workers: `Workers`, who all save at the same steps.
         every_seconds: float. Least time between two of them. The first comes so long
             after the start, others too after each epoch; where they cost more than a
             few percent of the time, they come less often.
@@ -45,6 +50,7 @@ class Recovery:
     def __init__(
         self,
         folder: str | os.PathLike,
+        workers: Workers,
         every_seconds: float = 60.0,
         every_steps: int | None = None,
         keep: int = 2,
@@ -61,11 +67,14 @@ class Recovery:
                 "`checkpoint_steps` must be a positive integer or None. Received: "
                 f"checkpoint_steps={every_steps!r}"
             )
-        self.checkpoints = Checkpoints(Path(folder), keep)
+        self.folder = Path(folder)
+        self.checkpoints = Checkpoints(self.folder, keep)
+        self.workers = workers
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self._state: RunState | None = None
         self._digest = 0
+        self.batch_size = 1
         self._pause = 0.0
         self._last = time.monotonic()
         self._steps = 0
@@ -96,15 +105,21 @@ class Recovery:
                 of other callbacks.
         """
         self._state = RunState(model, callbacks)
-        self._digest = _digest_of_first(train)
+        self._digest, self.batch_size = _look_at_first(train)
         self._last = time.monotonic()
-        found = self.checkpoints.newest()
-        if found is None:
+        numbers = self.workers.gather(self.checkpoints.newest())
+        if not any(numbers):
             return Position()
-        arrays, about = found
+        if not all(numbers):
+            raise ValueError(
+                f"Of the workers {[i for i, n in enumerate(numbers) if not n]} the "
+                f"checkpoints are gone, such as '{self.folder}'. Bring them back, or "
+                "remove those of all workers to start anew."
+            )
+        arrays, about = self.checkpoints.read(int(min(numbers)))
         if about["first_batch"] != self._digest:
             raise ValueError(
-                f"'{self.checkpoints.folder}' holds an interrupted run whose first "
+                f"'{self.folder}' holds an interrupted run whose first "
                 "batch was another one: the data changed, or comes in another order in "
                 "each process (give the data set a `seed`). Give another workdir, or "
                 "remove that folder to start anew."
@@ -124,19 +139,17 @@ class Recovery:
             self._state.restore_metrics(self._arrays)
             self._arrays = None
 
-    def after_step(self, position: Position, num_steps: int = 1) -> None:
-        """Saves if it is time to."""
+    def is_due(self, num_steps: int) -> bool:
+        """Whether it is time to save, after some more steps."""
         self._steps += num_steps
         if self.every_steps is not None:
-            due = self._steps >= self.every_steps
-        else:
-            due = self._is_time(self.every_seconds)
-        if due:
-            self.save(position)
+            return self._steps >= self.every_steps
+        return self._is_time(self.every_seconds)
 
     def after_epoch(self, position: Position) -> None:
         """Saves if that costs little beside the epoch."""
-        if self.every_steps is None and self._is_time(0.0):
+        due = self.every_steps is None and self._is_time(0.0)
+        if any(self.workers.gather(due)):
             self.save(position)
 
     def save(self, position: Position) -> None:
@@ -179,15 +192,17 @@ class Recovery:
         return time.monotonic() - self._last >= enough
 
 
-def _digest_of_first(dataset: Any) -> int:
-    """A checksum of the first batch."""
+def _look_at_first(dataset: Any) -> tuple[int, int]:
+    """A checksum of the first batch, and its size; 0 and 1 without a batch."""
     import tensorflow as tf
 
-    digest = 0
+    digest, size = 0, 1
     for batch in dataset.take(1):
-        for tensor in tf.nest.flatten(batch, expand_composites=True):
+        tensors = tf.nest.flatten(batch, expand_composites=True)
+        size = int(tensors[0].shape[0])
+        for tensor in tensors:
             values = tensor.numpy()
             if values.dtype == object:
                 values = np.array(values.tolist(), "S")
             digest = zlib.crc32(np.ascontiguousarray(values).tobytes(), digest)
-    return digest
+    return digest, size

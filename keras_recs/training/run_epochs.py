@@ -27,7 +27,7 @@ def run_epochs(
 
     It calls the model's own `train_step` under its strategy, and callbacks as
     `model.fit` does: of an epoch that goes on, the batches that are left, under their
-    numbers. SIGTERM saves and ends the process.
+    numbers. SIGTERM saves and ends the process; of one worker, that of all.
 
     Args:
         model: compiled `keras.Model`, made in the strategy's scope.
@@ -46,7 +46,8 @@ def run_epochs(
             that are not finite.
         SystemExit: after SIGTERM; the same call goes on.
     """
-    num_steps = _num_steps(train)
+    workers = recovery.workers
+    num_steps = int(max(workers.gather(_num_steps(train))))
     strategy = model.distribute_strategy
     with strategy.scope():
         if not model.optimizer.built:
@@ -76,7 +77,7 @@ def run_epochs(
             model.reset_metrics()
             calls.on_epoch_begin(epoch)
             recovery.begin_epoch()
-            batches = iter(strategy.experimental_distribute_dataset(rest))
+            batches = iter(workers.distribute(rest, recovery.batch_size))
             at_once = model.steps_per_execution
             for step in range(position.step, num_steps, at_once):
                 calls.on_train_batch_begin(step)
@@ -85,17 +86,24 @@ def run_epochs(
                 calls.on_train_batch_end(end - 1, logs)
                 if model.stop_training:
                     break
-                if request.received:
+                if end == num_steps:
+                    break
+                leave, save = workers.any_of(
+                    request.received,
+                    recovery.is_due(end - step),
+                    num_steps=end - step,
+                )
+                if leave:
                     _leave(recovery, Position(epoch, end))
-                if end < num_steps:
-                    recovery.after_step(Position(epoch, end), end - step)
+                if save:
+                    recovery.save(Position(epoch, end))
             logs = dict(model._get_metrics_result_or_logs(logs))
             if finite.skipped:
                 logs["skipped_steps"] = finite.skipped
             calls.on_epoch_end(epoch, logs)
             position, rest = Position(epoch + 1), train
             if position.epoch < epochs and not model.stop_training:
-                if request.received:
+                if any(workers.gather(request.received)):
                     _leave(recovery, position)
                 recovery.after_epoch(position)
     model.optimizer.finalize_variable_values(model.trainable_variables)

@@ -26,6 +26,7 @@ _RUN_FILES = (
     "plots",
     "checkpoints",
     "tensorboard",
+    "workers",
 )
 
 

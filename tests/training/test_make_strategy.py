@@ -11,7 +11,8 @@ def test_names():
 
     assert make_strategy() is tf.distribute.get_strategy()
     with pytest.raises(
-        ValueError, match=r"`name` must be one of \('none', 'mirrored'\).*'tpu'"
+        ValueError,
+        match=r"`name` must be one of \('none', 'mirrored', 'multi_worker_mirrored'\).*'tpu'",
     ):
         make_strategy("tpu")
 

@@ -271,12 +271,18 @@ def test_the_newest_are_kept(tmp_path):
     checkpoints = written(tmp_path / "new", range(5), keep=2)
     files = sorted(p.name for p in (tmp_path / "new").iterdir())
     assert [name[:15] for name in files] == ["state-00000004-", "state-00000005-"]
-    found, about = checkpoints.newest()
+    assert checkpoints.newest() == 5
+    found, about = checkpoints.read(5)
     assert about == {"value": 4}
     np.testing.assert_array_equal(found["a"], arrays(4)["a"])
     assert found["a"].dtype == np.float32
+    _, about = checkpoints.read(4)
+    assert about == {"value": 3}
+    assert checkpoints.newest() == 4, "what came after it is gone"
+    with pytest.raises(ValueError, match="no whole checkpoint 5"):
+        checkpoints.read(5)
     checkpoints.clear()
-    assert checkpoints.newest() is None
+    assert checkpoints.newest() == 0
     assert not checkpoints.exists()
 
 
@@ -291,9 +297,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, caplog):
         for damaged in (bytes(flipped), whole[:place]):
             path.write_bytes(damaged)
             caplog.clear()
-            found, about = checkpoints.newest()
-            assert about == {"value": 0}
-            np.testing.assert_array_equal(found["a"], arrays(0)["a"])
+            assert checkpoints.newest() == 1
             assert f"'{path}' is damaged (its checksum is" in caplog.text
 
 
@@ -302,7 +306,7 @@ def test_what_was_never_finished_is_swept_away(tmp_path):
     checkpoints = written(tmp_path, [1])
     (path,) = tmp_path.iterdir()
     assert path.name.startswith("state-00000001-")
-    assert checkpoints.newest()[1] == {"value": 1}
+    assert checkpoints.read(1)[1] == {"value": 1}
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
