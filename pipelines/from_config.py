@@ -52,8 +52,16 @@ def build_model(config: Config, schema):
         ) from error
 
 
-def training_data(config: Config, schema, batch_size: int | None = None):
+def training_data(
+    config: Config,
+    schema,
+    batch_size: int | None = None,
+    num_workers: int = 1,
+    worker_index: int = 0,
+):
     """Shuffled batches of a prepared folder; other ones than configured if given.
+
+    Of several workers each has its part of the examples.
 
     Raises:
         ValueError: for `down_sampling` that is no rate, label and seed.
@@ -67,6 +75,8 @@ def training_data(config: Config, schema, batch_size: int | None = None):
         batch_size or config.batch_size,
         seed=config.seed,
         down_sampling=_down_sampling(config),
+        num_workers=num_workers,
+        worker_index=worker_index,
     )
 
 

@@ -9,10 +9,14 @@ Examples:
   python -m pipelines.train … --set optimizer=rowwise_adagrad \
       --set embedding_options.num_shards=4
   python -m pipelines.train … --set model_arguments.embeddings_regularizer=1e-5
+  python -m pipelines.launch_local --workers=2 -- python -m pipelines.train … \
+      --strategy=multi_worker_mirrored
 
 It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
-checkpoints/ and tensorboard/. Run again after an interruption, it goes on; run again
-after the end, it does nothing. --overwrite starts anew.
+checkpoints/ and tensorboard/. Run again after an interruption, it goes on at the very
+batch of the last checkpoint; SIGTERM makes one and ends with status 143. Run again
+after the end, it does nothing. --overwrite starts anew. `batch_size` is that of all
+replicas together.
 """
 
 import sys
@@ -28,30 +32,73 @@ CONFIG = flags.DEFINE_string("config", None, "Python file with get_config().")
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that is filled.")
 SET = flags.DEFINE_multi_string("set", [], "Override: key=value; may be repeated.")
 STRATEGY = flags.DEFINE_enum(
-    "strategy", "none", ["none", "mirrored"], "Which devices train."
+    "strategy",
+    "none",
+    ["none", "mirrored", "multi_worker_mirrored"],
+    "Which devices train; the workers of the last are those of TF_CONFIG.",
 )
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a run that is there.")
+CHECKPOINT_SECONDS = flags.DEFINE_float(
+    "checkpoint_seconds", 60.0, "Time between two checkpoints.", 0.001
+)
+CHECKPOINT_STEPS = flags.DEFINE_integer(
+    "checkpoint_steps", None, "Steps between two checkpoints, instead.", 1
+)
+ON_NONFINITE = flags.DEFINE_enum(
+    "on_nonfinite",
+    "stop",
+    ["stop", "skip", "ignore"],
+    "What a step does whose gradients hold NaN or infinity.",
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = False):
-    """Trains as configured; returns the Keras history."""
+def train(
+    config: Config,
+    workdir: Path,
+    strategy_name: str,
+    overwrite: bool = False,
+    is_done: bool = False,
+    **fit_options,
+):
+    """Trains as configured.
+
+    Args:
+        config: what to train.
+        workdir: the run directory.
+        strategy_name: as `keras_recs.training.make_strategy` takes it.
+        overwrite: whether a run that is there is replaced.
+        is_done: whether this process found the run complete.
+        **fit_options: of `keras_recs.training.fit`.
+
+    Returns:
+        The Keras history, or `None` where one of the workers found the run complete.
+    """
     import keras
 
     import keras_recs
     from keras_recs.training.make_optimizer import make_optimizer
     from keras_recs.training.run_identity import clear_run
+    from keras_recs.training.workers import Workers
 
+    strategy = keras_recs.training.make_strategy(strategy_name)
+    workers = Workers(strategy)
+    if any(workers.gather(is_done)):
+        return None
     data = Path(config.data)
     schema = keras_recs.Schema.load(data)
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
-
-    batches = training_data(config, schema)
+    batches = training_data(
+        config,
+        schema,
+        share_of_batch(config, strategy.num_replicas_in_sync, workers.num_workers),
+        num_workers=workers.num_workers,
+        worker_index=workers.index,
+    )
     validation = None
     if any(data.glob("valid-*")):
         validation = validation_data(config, schema)
-    strategy = keras_recs.training.make_strategy(strategy_name)
     with strategy.scope():
         model = build_model(config, schema)
         model.compile(
@@ -62,11 +109,13 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
             steps_per_execution=config.steps_per_execution,
         )
     logging.info("%s with %d parameters.", config.model, model.count_params())
-    if overwrite:  # not before all that can be wrong has been built
-        clear_run(workdir)
-    keras_recs.training.set_row_counts(model, schema, batches)
-    workdir.mkdir(parents=True, exist_ok=True)
-    config.save(workdir / "config.json")
+    counted = training_data(config, schema) if workers.is_multi else batches
+    keras_recs.training.set_row_counts(model, schema, counted)
+    if workers.is_chief:
+        if overwrite:  # not before all that can be wrong has been built
+            clear_run(workdir)
+        workdir.mkdir(parents=True, exist_ok=True)
+        config.save(workdir / "config.json")
     return keras_recs.training.fit(
         model,
         batches,
@@ -78,7 +127,23 @@ def train(config: Config, workdir: Path, strategy_name: str, overwrite: bool = F
         patience=config.patience,
         # A bar on a screen, a line an epoch in a file.
         verbose="auto" if sys.stdout.isatty() else 2,
+        **fit_options,
     )
+
+
+def share_of_batch(config: Config, num_replicas: int, num_workers: int) -> int:
+    """Examples that a worker takes of each step.
+
+    Raises:
+        ValueError: for a batch that the replicas do not divide.
+    """
+    if config.batch_size % num_replicas:
+        raise ValueError(
+            "Config: `batch_size` is that of all replicas together and must be a "
+            f"multiple of their number, {num_replicas}. Received: "
+            f"batch_size={config.batch_size}"
+        )
+    return config.batch_size // num_workers
 
 
 def is_finished(config: Config, workdir: Path) -> bool:
@@ -112,10 +177,23 @@ def main(_) -> None:
     """Runs the program."""
     config = load_config(CONFIG.value).replaced(SET.value)
     workdir = Path(WORKDIR.value)
-    if not OVERWRITE.value and is_finished(config, workdir):
+    is_done = not OVERWRITE.value and is_finished(config, workdir)
+    if not is_done or STRATEGY.value == "multi_worker_mirrored":
+        # Of several workers the chief's disk may be the one that has the run.
+        history = train(
+            config,
+            workdir,
+            STRATEGY.value,
+            OVERWRITE.value,
+            is_done,
+            checkpoint_seconds=CHECKPOINT_SECONDS.value,
+            checkpoint_steps=CHECKPOINT_STEPS.value,
+            on_nonfinite=ON_NONFINITE.value,
+        )
+        is_done = history is None
+    if is_done:
         print(f"run: {workdir} is complete; --overwrite trains it again.")
         return
-    train(config, workdir, STRATEGY.value, OVERWRITE.value)
     print(f"run: {workdir}")
 
 
