@@ -2,7 +2,7 @@
 
 python -m benchmarks.recovery.killed_run KIND FOLDER
 
-`deepfm` trains with dropout, a learning rate that falls and exact metrics of each epoch.
+`deepfm` trains with dropout, a learning rate that falls and exact metrics an epoch.
 `counting` has a weight for each example, which falls by 1 when the example is trained.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 ROWS = 20_000
-EPOCHS = {"deepfm": 15, "counting": 15}
+EPOCHS = {"deepfm": 15, "counting": 60}
 BATCH = 100
 CHECKPOINT_STEPS = 7
 

@@ -126,7 +126,7 @@ def main(_) -> None:
                     "most": float(counts.max()),
                 }
             results[kind] = result
-    Path(OUTPUT.value).write_text(json.dumps(results, indent=1) + "\n")
+            Path(OUTPUT.value).write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 
 

@@ -11,6 +11,7 @@ from keras_recs.layers.embedding.shard_initializer import without_fans
 from keras_recs.layers.embedding.variable_rows import update_rows
 
 _logger = logging.getLogger(__name__)
+_COUNTS = ("steps", "last_batch", "evicted")
 
 
 class EvictStaleKeys(keras.callbacks.Callback):
@@ -71,6 +72,7 @@ class EvictStaleKeys(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         self._steps = self._evicted = 0
+        self._last_batch = -1
         self._is_first_step = True
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -95,6 +97,15 @@ class EvictStaleKeys(keras.callbacks.Callback):
             self._evict()
         if logs is not None:
             logs["evicted_keys"] = logs.get("evicted_keys", 0) + self._evicted
+
+    def get_state(self):
+        """What it counts, for a checkpoint."""
+        return {name: getattr(self, f"_{name}") for name in _COUNTS}
+
+    def set_state(self, state):
+        """Goes on from a checkpoint."""
+        for name in _COUNTS:
+            setattr(self, f"_{name}", state[name])
 
     def _evict(self):
         if hasattr(self.model, "jax_state_sync"):

@@ -27,6 +27,8 @@ class FiniteSteps:
         skipped: int. Steps that were left out.
     """
 
+    skipped = 0
+
     def __init__(self, policy: str):
         if policy not in POLICIES:
             raise ValueError(
@@ -34,7 +36,6 @@ class FiniteSteps:
                 f"on_nonfinite={policy!r}"
             )
         self.policy = policy
-        self.skipped = 0
         self._found: str | None = None
         self._batch = threading.local()  # of the replica that is being traced
 

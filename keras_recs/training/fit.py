@@ -96,7 +96,8 @@ def fit(
             gets.
         verbose: as in `model.fit`. Defaults to `"auto"`.
         checkpoint_seconds: float. Time between two checkpoints; more where one costs
-            more than a few percent of it. Defaults to `60.0`.
+            more than a few percent of it; none at all for infinity. Each takes the
+            memory of another copy of the model until it is written. Defaults to `60.0`.
         checkpoint_steps: int. Steps between two checkpoints, in the place of the time.
             Defaults to `None`.
         on_nonfinite: what a step does whose gradients hold NaN or infinity, of which

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import time
 import zlib
@@ -39,13 +40,15 @@ class Recovery:
     Args:
         folder: path of this worker's checkpoints.
         workers: `Workers`, who all save at the same steps.
-        every_seconds: float. Least time between two of them. The first comes so long
-            after the start, others too after each epoch; where they cost more than a
-            few percent of the time, they come less often.
+        every_seconds: float. Least time between two of them within an epoch; others
+            come after an epoch. Where they cost more than a few percent of the time,
+            they come less often. Infinity: never.
         every_steps: int. Save after so many steps in the place of that, whatever it
             costs. Defaults to `None`.
         keep: int. Checkpoints that stay. Defaults to `2`.
     """
+
+    batch_size = 1
 
     def __init__(
         self,
@@ -74,11 +77,10 @@ class Recovery:
         self.every_steps = every_steps
         self._state: RunState | None = None
         self._digest = 0
-        self.batch_size = 1
         self._pause = 0.0
         self._last = time.monotonic()
         self._steps = 0
-        self._arrays: dict[str, np.ndarray] | None = None
+        self._found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
 
     def begin(
         self,
@@ -129,15 +131,16 @@ class Recovery:
         for _ in range(position.epoch):
             iter(train)
         if position.step:
-            metrics = [key for key in arrays if key.startswith("metrics/")]
-            self._arrays = {key: arrays[key] for key in metrics}
+            parts = ("metrics/", "callback/")
+            kept = {k: a for k, a in arrays.items() if k.startswith(parts)}
+            self._found = (kept, about)
         return position
 
     def begin_epoch(self) -> None:
-        """Gives the metrics what they were at the checkpoint of this epoch."""
-        if self._arrays is not None and self._state is not None:
-            self._state.restore_metrics(self._arrays)
-            self._arrays = None
+        """Undoes what the beginning of an epoch does, where it goes on in its midst."""
+        if self._found is not None and self._state is not None:
+            self._state.restore_epoch(*self._found)
+            self._found = None
 
     def is_due(self, num_steps: int) -> bool:
         """Whether it is time to save, after some more steps."""
@@ -148,7 +151,8 @@ class Recovery:
 
     def after_epoch(self, position: Position) -> None:
         """Saves if that costs little beside the epoch."""
-        due = self.every_steps is None and self._is_time(0.0)
+        never = self.every_steps is not None or math.isinf(self.every_seconds)
+        due = not never and self._is_time(0.0)
         if any(self.workers.gather(due)):
             self.save(position)
 

@@ -50,9 +50,7 @@ def run_epochs(
     num_steps = int(max(workers.gather(_num_steps(train))))
     strategy = model.distribute_strategy
     with strategy.scope():
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        _build_metrics(model, train)
+        _build(model, train)
     calls = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
@@ -122,8 +120,8 @@ def _num_steps(train: Any) -> int:
     return num_steps
 
 
-def _build_metrics(model: keras.Model, train: Any) -> None:
-    """Makes the variables of losses and metrics, which a checkpoint restores."""
+def _build(model: keras.Model, train: Any) -> None:
+    """Makes all variables that a checkpoint restores, of losses and metrics too."""
     import tensorflow as tf
 
     batch = tf.nest.map_structure(
@@ -131,6 +129,8 @@ def _build_metrics(model: keras.Model, train: Any) -> None:
         train.element_spec,
     )
     model._symbolic_build(data_batch=batch)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def _remembering(calls: keras.callbacks.CallbackList) -> list:

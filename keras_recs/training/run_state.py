@@ -100,8 +100,9 @@ class RunState:
             )
         write_callback_state(self.callbacks, about["callbacks"], arrays)
 
-    def restore_metrics(self, arrays: dict[str, np.ndarray]) -> None:
-        """Puts back the sums of the metrics alone."""
+    def restore_epoch(self, arrays: dict[str, np.ndarray], about: dict) -> None:
+        """Puts back what an epoch begins anew: sums of the metrics, and callbacks."""
+        write_callback_state(self.callbacks, about["callbacks"], arrays)
         for number, variable in enumerate(self._variables["metrics"]):
             for copy, value in enumerate(_stored_copies(variable)):
                 array = arrays[f"metrics/{number}/{copy}"]

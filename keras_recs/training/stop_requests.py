@@ -15,8 +15,7 @@ class StopRequest:
         received: bool.
     """
 
-    def __init__(self) -> None:
-        self.received = False
+    received = False
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from keras_recs import CategoricalFeature, Label, NumericFeature, Schema
 from keras_recs.data import array_dataset, id_dropout
 from keras_recs.models import deepfm
 from keras_recs.optimizers import CompositeOptimizer, LazyAdam, RowwiseAdagrad
-from keras_recs.training import fit
+from keras_recs.training import EvictStaleKeys, fit
 from keras_recs.training.checkpoints import Checkpoints
 from tests.harness import ROOT, run_python
 from tests.training.counting_run import (
@@ -215,6 +215,38 @@ def test_every_example_counts_once_an_epoch(tmp_path):
     # SIGKILL after 7 steps leaves the checkpoint of 5; SIGTERM saves where it is.
     assert 0 < seen.places[0][0] * ROWS // BATCH + seen.places[0][1] >= 22
     np.testing.assert_array_equal(counts_of(model), np.full(ROWS, 2.0))
+
+
+def test_keys_are_evicted_at_the_same_steps(tmp_path):
+    """A callback that counts steps, which an epoch begins anew."""
+    schema = Schema(
+        features=[CategoricalFeature("user", max_keys=6, expire_after=3)],
+        labels=[Label("click")],
+    )
+    data = {"user": [f"u{n % 17 % 5}" for n in range(52)], "click": [0, 1] * 26}
+
+    def run_expiring(name, *callbacks):
+        keras.utils.set_random_seed(0)
+        model = deepfm(schema, embedding_dim=2, hidden_units=(2,))
+        model.compile(RowwiseAdagrad(0.3), "binary_crossentropy")
+        evict = EvictStaleKeys("keys_user", [("embedding", "user")], every=4)
+        history = fit(
+            model,
+            array_dataset(data, schema, 4, seed=1),
+            schema,
+            tmp_path / name,
+            epochs=2,
+            callbacks=[evict, *callbacks],
+            checkpoint_steps=3,
+            verbose=0,
+        )
+        return model, history
+
+    whole = run_expiring("whole")
+    assert sum(whole[1].history["evicted_keys"]) > 0
+    with pytest.raises(KeyboardInterrupt):
+        run_expiring("run", StopAt(1, 7))
+    assert_same_run(run_expiring("run"), whole)
 
 
 # === What cannot go on ===
