@@ -3,9 +3,9 @@ r"""What checkpoints and the check for finite gradients cost.
   python -m benchmarks.recovery.cost [--seconds=150 --rounds=3]
 
 `check` and `checkpoints`: a DeepFM over 26 features with tables of 40,000 rows of 16
-and a tower of 400-400, batches of 2048 from memory, in `keras_recs.training.fit` with its
-defaults and without; the variants take turns. A run lasts `--seconds`, so that several
-checkpoints fall into it at the default interval of a minute.
+and a tower of 400-400, batches of 2048 from memory, in `keras_recs.training.fit` with
+its defaults and without; the variants take turns. A run lasts `--seconds`, so that a
+checkpoint or more fall into it at the default interval of a minute.
 
 `pause`: how long training stands still for a checkpoint of a table of `--gigabytes`
 that row-wise AdaGrad trains, beside one copy of such a table in memory.
