@@ -25,7 +25,9 @@ from absl import app, flags
 from benchmarks.hardware import hardware
 from benchmarks.peers.batches import make_batches
 
-MODEL = flags.DEFINE_enum("model", "dlrm", ["dlrm", "deepfm", "dcn_v2"], "Model.")
+MODEL = flags.DEFINE_enum(
+    "model", "dlrm", ["dlrm", "deepfm", "dcn_v2", "logistic_regression"], "Model."
+)
 ROWS = flags.DEFINE_integer("rows", 1_000_000, "Rows a table.")
 BATCH = flags.DEFINE_integer("batch", 2048, "Examples a step.")
 STEPS = flags.DEFINE_integer("steps", 30, "Profiled steps.")
@@ -122,6 +124,8 @@ def _end(event):
 
 def towers() -> tuple[list[list[int]], int]:
     """Widths of the MLPs, and the other multiplications of one example, forward."""
+    if MODEL.value == "logistic_regression":
+        return [], 0
     if MODEL.value == "dlrm":
         pairs = FEATURES * (FEATURES + 1) // 2
         dots = (FEATURES + 1) ** 2 * DIM
@@ -191,7 +195,7 @@ def floor() -> dict:
     return {
         "gflop": flops / 1e9,
         "gflop_per_s_of_a_matmul": 2 * 2048**3 / product / 1e9,
-        "ms_of_a_step_of_the_mlps_alone": towers_alone() * 1e3,
+        "ms_of_a_step_of_the_mlps_alone": towers_alone() * 1e3 if widths else 0.0,
         "ms_of_the_products": flops / (2 * 2048**3) * product * 1e3,
         # Looked up once; for the update row and accumulator are read and written.
         "row_megabytes": lookups * (DIM * 4 * 3 + 2 * 4) / 1e6,
