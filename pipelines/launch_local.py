@@ -57,15 +57,16 @@ class Cluster:
             reader.start()
             self._readers.append(reader)
 
-    def wait(self) -> dict[str, int]:
-        """Returns when all ended well or one did not: exit status by name."""
+    def wait(self, stopped: list[int]) -> dict[str, int]:
+        """Returns when all ended well, one did not, or a signal came: exit statuses."""
         while True:
             ended = {
                 name: status
                 for name, process in self.processes.items()
                 if (status := process.poll()) is not None
             }
-            if any(ended.values()) or len(ended) == len(self.processes):
+            all_ended = len(ended) == len(self.processes)
+            if any(ended.values()) or all_ended or stopped:
                 return ended
             time.sleep(_POLL)
 
@@ -103,10 +104,6 @@ def _echo(name: str, process: subprocess.Popen) -> None:
         print(f"{name} | {text}", flush=True)
 
 
-def _stop(number, frame):
-    raise SystemExit(128 + number)
-
-
 def main(arguments: list[str]) -> None:
     """Runs the program."""
     command = arguments[1:]
@@ -117,13 +114,17 @@ def main(arguments: list[str]) -> None:
         )
     if command[0] == "python":
         command[0] = sys.executable
-    signal.signal(signal.SIGTERM, _stop)
+    stopped: list[int] = []  # by which signals; to raise here could leave processes
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stopped.append(number))
     for restart in range(MAX_RESTARTS.value + 1):
         cluster = Cluster(command, WORKERS.value)
         try:
-            ended = cluster.wait()
+            ended = cluster.wait(stopped)
         finally:
             cluster.end(GRACE_SECONDS.value)
+        if stopped:
+            sys.exit(128 + stopped[0])
         failed = {name: status for name, status in ended.items() if status}
         if not failed:
             return

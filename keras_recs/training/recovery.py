@@ -112,6 +112,10 @@ class Recovery:
         numbers = self.workers.gather(self.checkpoints.newest())
         if not any(numbers):
             return Position()
+        if not all(numbers) and max(numbers) == 1:
+            # One died while all wrote their first: they have the start in common.
+            self.checkpoints.clear()
+            return Position()
         if not all(numbers):
             raise ValueError(
                 f"Of the workers {[i for i, n in enumerate(numbers) if not n]} the "

@@ -86,14 +86,14 @@ def run_epochs(
                     break
                 if end == num_steps:
                     break
+                due = recovery.is_due(end - step)
                 leave, save = workers.any_of(
-                    request.received,
-                    recovery.is_due(end - step),
-                    num_steps=end - step,
+                    request.received, due, num_steps=end - step
                 )
                 if leave:
                     _leave(recovery, Position(epoch, end))
-                if save:
+                # All count the same steps, and need not ask each other.
+                if save or (due and recovery.every_steps is not None):
                     recovery.save(Position(epoch, end))
             logs = dict(model._get_metrics_result_or_logs(logs))
             if finite.skipped:

@@ -36,6 +36,7 @@ def free_ports(count):
 @contextlib.contextmanager
 def cluster_of(folder, *options, count=2, absent=()):
     """Starts workers, and ends them by their own ids."""
+    folder.mkdir(exist_ok=True)
     hosts = [f"127.0.0.1:{port}" for port in free_ports(count)]
     processes = []
     try:
@@ -133,7 +134,6 @@ def test_a_worker_that_dies_costs_nothing(number, tmp_path):
     options = ("sizes=100,40",)
     (expected, _), (expected_history, _) = trained(tmp_path, *options)
     folder = tmp_path / "again"
-    folder.mkdir()
     with cluster_of(folder, *options, "die=1,5", f"by={number}") as processes:
         first, second = processes
         assert second.wait(SECONDS) == (-9 if number == "SIGKILL" else 143)
@@ -143,6 +143,32 @@ def test_a_worker_that_dies_costs_nothing(number, tmp_path):
     assert_equal(one, two)
     assert_equal(one, expected)
     assert history == expected_history
+
+
+def test_checkpoints_that_one_worker_lacks(tmp_path):
+    """One that died in its first begins anew with all; one that lost its own does not."""
+    with cluster_of(tmp_path, "die=1,3") as processes:
+        assert processes[1].wait(SECONDS) == -9
+    others = tmp_path / "run" / "workers" / "1" / "checkpoints"
+    for path in others.glob("state-*"):
+        path.unlink()
+    assert list((tmp_path / "run" / "checkpoints").glob("state-*")), "the chief has one"
+    (one, two), (history, _) = trained(tmp_path)
+    assert_equal(one, two)
+    (expected, _), (expected_history, _) = trained(tmp_path / "whole")
+    assert_equal(one, expected)
+    assert history == expected_history
+
+    folder = tmp_path / "lost"
+    with cluster_of(folder, "sizes=160,160", "die=1,9") as processes:
+        assert processes[1].wait(SECONDS) == -9
+    others = folder / "run" / "workers" / "1" / "checkpoints"
+    for path in others.glob("state-*"):
+        path.unlink()
+    with cluster_of(folder, "sizes=160,160") as processes:
+        said, status = finish(processes)
+    assert 0 not in status
+    assert "Of the workers [1] the checkpoints are gone" in said[0]
 
 
 def test_what_one_cannot_train_stops_all(tmp_path):

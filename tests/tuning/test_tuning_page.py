@@ -46,7 +46,8 @@ def test_the_code_runs(tmp_path, monkeypatch):
 def test_commands(page):
     """Their flags exist, and they name data that others prepare or configure."""
     for block in blocks(page, "bash"):
-        for line in block.replace("\\\n", " ").splitlines():
+        # What follows `--` is a command of its own.
+        for line in re.split(r"\n| -- ", block.replace("\\\n", " ")):
             found = re.search(r"python -m pipelines\.(\w+)(.*)", line)
             if not found:
                 continue
