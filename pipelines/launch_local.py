@@ -14,7 +14,6 @@ all of them, which save and end.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ import time
 
 from absl import flags, logging
 
+from pipelines.free_ports import free_ports
 from pipelines.run_program import run_program
 
 WORKERS = flags.DEFINE_integer("workers", 2, "Processes that train.", 1)
@@ -84,18 +84,6 @@ class Cluster:
                 process.wait()
         for reader in self._readers:
             reader.join(5)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody uses now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def _echo(name: str, process: subprocess.Popen) -> None:

@@ -59,12 +59,6 @@ class Cluster:
         """Of this process."""
         return self.addresses[self.task][self.index]
 
-    @property
-    def is_chief(self) -> bool:
-        """Whether this process writes what the run leaves behind."""
-        first = "chief" if "chief" in self.addresses else "worker"
-        return self.task == first and self.index == 0
-
     @classmethod
     def _of(cls, config: Any) -> Cluster:
         def wrong(what: str, value: Any) -> ValueError:

@@ -13,24 +13,13 @@ import pytest
 
 from keras_recs.data import array_dataset
 from keras_recs.models import deepfm
+from pipelines.free_ports import free_ports
 from tests.harness import ROOT
 from tests.training.test_recovery import SCHEMA, columns
 
 pytestmark = pytest.mark.distributed
 PROGRAM = "tests.training.worker_run"
 SECONDS = 100  # after which a process is ended
-
-
-def free_ports(count):
-    """Ports of this machine that nobody uses."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @contextlib.contextmanager
