@@ -1,9 +1,9 @@
-r"""The table of docs/choosing.md: what each model reaches, and what it costs.
+r"""The tables of docs/choosing.md: what each model reaches, and what it costs.
 
   python -m benchmarks.choosing
 
 It measures nothing: accuracy comes from the lines of benchmarks.leaderboard, cost from
-those of benchmarks.ranking. Run it after either.
+those of benchmarks.ranking, the histories from benchmarks.histories. Run it after any.
 """
 
 import json
@@ -11,11 +11,12 @@ from pathlib import Path
 
 from absl import app
 
+from benchmarks.histories.report import markdown_table
+from benchmarks.histories.report import read_lines as read_histories
 from benchmarks.leaderboard.__main__ import read_lines
 from benchmarks.leaderboard.report import summarize
 
 RESULTS, PAGE = Path("benchmarks/results"), Path("docs/choosing.md")
-MARKS = ("<!-- table begin -->", "<!-- table end -->")
 
 
 def costs() -> dict[str, dict]:
@@ -40,8 +41,23 @@ def accuracy(dataset: str) -> dict[str, str]:
     }
 
 
+def replaced(text: str, name: str, table: list[str]) -> str:
+    """The page with another table between the marks of that name.
+
+    Raises:
+        ValueError: if the page has no such marks.
+    """
+    begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
+    head, _, rest = text.partition(begin)
+    _, found, tail = rest.partition(end)
+    if not found:
+        raise ValueError(f"'{PAGE}' has no place for the table: {begin} … {end}")
+    lines = "\n".join(["", *table, ""])
+    return f"{head}{begin}{lines}{end}{tail}"
+
+
 def main(_) -> None:
-    """Rewrites the table."""
+    """Rewrites the tables."""
     frappe, movielens = accuracy("frappe"), accuracy("ml-1m")
     table = [
         "| model | AUC, Frappe | AUC, MovieLens 1M | trains, examples/s | "
@@ -60,12 +76,9 @@ def main(_) -> None:
         ]
         table.append("| " + " | ".join(cells) + " |")
     text = PAGE.read_text(encoding="utf-8")
-    head, _, rest = text.partition(MARKS[0])
-    _, found, tail = rest.partition(MARKS[1])
-    if not found:
-        raise ValueError(f"'{PAGE}' has no place for the table: {' … '.join(MARKS)}")
-    lines = "\n".join(["", *table, ""])
-    PAGE.write_text(f"{head}{MARKS[0]}{lines}{MARKS[1]}{tail}", encoding="utf-8")
+    text = replaced(text, "table", table)
+    text = replaced(text, "histories", markdown_table(read_histories(RESULTS)))
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,16 +15,16 @@ Dice, as in their papers, in the others; `pooled` is DLRM's `"cat"` form, which 
 the candidate beside the mean of the history. `dien` has the last state of the interest
 alone, as in the paper, `dien_with_mean` the mean beside it, as in its authors' code.
 The L2 of the tables, without which every model learns its users' items by heart within
-a few epochs, DIN's softmax and the weight of the auxiliary loss were chosen on the
-validation part. Each run is a line in benchmarks/results/histories.jsonl, and runs that
-are there are not made again. It needs no TensorFlow.
+a few epochs, DIN's softmax, the weight of the auxiliary loss and the learning rate were
+chosen on the validation part (settings.py beside this file). Each run is a line in
+benchmarks/results/histories.jsonl, and runs that are there are not made again. It needs
+no TensorFlow.
 """
 
 import dataclasses
 import datetime
 import json
 import os
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.histories.data_sets import read_beauty, read_movielens
+from benchmarks.histories.report import markdown_table, read_lines
+from benchmarks.histories.settings import SETTINGS
 
 DATA_DIR = flags.DEFINE_string(
     "data_dir", os.environ.get("KERAS_RECS_DATA"), "Folder of the data sets."
@@ -44,24 +46,9 @@ MODELS = flags.DEFINE_list(
 SEEDS = flags.DEFINE_integer("seeds", 3, "Runs a model.", 1)
 SHARD = flags.DEFINE_string("shard", "0/1", "Which part of the runs: number/of.")
 OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the lines.")
-EMBEDDING_DIM, BATCH_SIZE, MAX_EPOCHS = 32, 1024, 40
+EMBEDDING_DIM, BATCH_SIZE, MAX_EPOCHS, LEARNING_RATE = 32, 1024, 40, 1e-3
 WITH_MEAN = "_with_mean"
 TOWER = {"dropout": 0.3, "batch_norm": True}
-# λ of λ/2·‖W‖² over the table, and what else is a model's own.
-SETTINGS: dict[str, dict[str, tuple[float, dict]]] = {
-    "beauty": {
-        "pooled": (1e-2, {}),
-        "din": (1.5e-2, {"use_softmax": True}),
-        "dien": (3e-2, {}),
-        "dien_with_mean": (2e-2, {"auxiliary_weight": 0.1}),
-    },
-    "ml-1m": {
-        "pooled": (1e-2, {}),
-        "din": (4e-3, {"use_softmax": True}),
-        "dien": (1e-2, {}),
-        "dien_with_mean": (1e-2, {"auxiliary_weight": 0.1}),
-    },
-}
 
 
 def make_model(name: str, setting: Any, num_items: int, length: int, seed: int):
@@ -73,7 +60,7 @@ def make_model(name: str, setting: Any, num_items: int, length: int, seed: int):
     l2, own = setting
     arguments = {
         **TOWER,
-        **own,
+        **{key: value for key, value in own.items() if key != "learning_rate"},
         "embeddings_regularizer": keras.regularizers.L2(l2 / 2) if l2 else None,
         "seed": seed,
     }
@@ -112,7 +99,8 @@ def run(
         {k: _inputs_of(v, name) for k, v in parts.items()},
         {k: v["label"] for k, v in parts.items()},
     )
-    model.compile(keras.optimizers.Adam(1e-3), loss="binary_crossentropy")
+    rate = setting[1].get("learning_rate", LEARNING_RATE)
+    model.compile(keras.optimizers.Adam(rate), loss="binary_crossentropy")
     watcher = BestEpoch(data)
     start = time.perf_counter()
     model.fit(
@@ -143,12 +131,6 @@ def _inputs_of(part: Any, name: str) -> dict[str, Any]:
     if name.endswith(WITH_MEAN):
         inputs["mean"] = part["history"]
     return inputs
-
-
-def read_lines(folder: Path) -> list[dict]:
-    """All finished runs, those of other processes too."""
-    texts = [p.read_text(encoding="utf-8") for p in sorted(folder.glob("histories.*"))]
-    return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 def run_key(line: dict) -> tuple:
@@ -197,19 +179,7 @@ def main(_) -> None:
                 file.write(json.dumps(line) + "\n")
             print(json.dumps(line), flush=True)
             keras.backend.clear_session()
-    lines = read_lines(folder)
-    print("| data | model | runs | GAUC | AUC | epochs | seconds |")
-    print("|---|---|--:|--:|--:|--:|--:|")
-    for key in dict.fromkeys((line["data"], line["model"]) for line in lines):
-        mine = [line for line in lines if (line["data"], line["model"]) == key]
-        cells = [len(mine)]
-        for metric in ("gauc", "auc"):
-            values = [line[metric] for line in mine]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.mean(values):.4f} ± {spread:.4f}")
-        for metric in ("epochs", "seconds"):
-            cells.append(f"{statistics.mean(line[metric] for line in mine):.0f}")
-        print("| " + " | ".join(str(cell) for cell in (*key, *cells)) + " |")
+    print("\n".join(markdown_table(read_lines(folder))))
 
 
 if __name__ == "__main__":

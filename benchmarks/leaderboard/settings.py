@@ -153,7 +153,7 @@ MOVIELENS = {
     ),
     "masknet": Setting(
         {**_PLAIN, "structure": "parallel", "num_blocks": 3, "block_units": 128},
-        1e-3,
+        1e-2,
         1e-2,
     ),
     "finalmlp": Setting(
@@ -167,7 +167,7 @@ MOVIELENS = {
             ),
             "dropout": 0.2,
         },
-        1e-3,
+        1e-2,
         1e-2,
     ),
     "autoint": Setting(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 ROWS = 20_000
-EPOCHS = {"deepfm": 15, "counting": 60}
+EPOCHS = {"deepfm": 100, "counting": 150}
 BATCH = 100
 CHECKPOINT_STEPS = 7
 
