@@ -13,6 +13,7 @@ from keras_recs.data.down_sample_negatives import DownSampleNegatives
 from keras_recs.data.kept_examples import kept_examples
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
+from keras_recs.data.record_source import RecordSource
 from keras_recs.data.tfrecord_files import (
     TFRecordFile,
     count_records,
@@ -135,7 +136,18 @@ def tfrecord_dataset(
     round_up = math.floor if drop_remainder else math.ceil
     steps = round_up(num_records / batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(4)
+    dataset = dataset.prefetch(4)
+    dataset.record_source = RecordSource(  # for parameter servers
+        counted,
+        schema,
+        batch_size,
+        shuffle,
+        seed,
+        shuffle_buffer or 16 * batch_size,
+        drop_remainder,
+        down_sampling,
+    )
+    return dataset
 
 
 def _warn_of_absent_columns(files: list[TFRecordFile], schema: Schema) -> None:

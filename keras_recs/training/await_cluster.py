@@ -8,9 +8,10 @@ import threading
 import time
 
 from keras_recs.training.cluster import Cluster
+from keras_recs.training.listens import listens
 
 _logger = logging.getLogger(__name__)
-_PAUSE, _CONNECT = 0.2, 2.0  # seconds
+_PAUSE = 0.2  # seconds
 
 
 def await_cluster(cluster: Cluster, timeout_seconds: float) -> None:
@@ -38,7 +39,7 @@ def await_cluster(cluster: Cluster, timeout_seconds: float) -> None:
     with _listening(cluster.address):
         while missing:
             for address in list(missing):
-                if _listens(address):
+                if listens(address):
                     del missing[address]
             if not missing:
                 break
@@ -90,12 +91,3 @@ class _listening:
             except OSError:  # closed
                 return
             connection.close()
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), _CONNECT).close()
-    except OSError:
-        return False
-    return True

@@ -39,6 +39,8 @@ class Checkpoints:
         seconds: float. What the last file took to be written.
     """
 
+    _pattern = _NAME
+
     def __init__(self, folder: str | os.PathLike, keep: int = 2):
         if not isinstance(keep, int) or keep < 1:
             raise ValueError(
@@ -55,9 +57,7 @@ class Checkpoints:
         """Whether a file is being written."""
         return self._thread is not None and self._thread.is_alive()
 
-    def save(
-        self, arrays: Callable[[], Mapping[str, np.ndarray]], about: Mapping[str, Any]
-    ) -> None:
+    def save(self, arrays: Callable[[], Any], about: Mapping[str, Any]) -> None:
         """Starts to write a file, after the one before it is there.
 
         Args:
@@ -130,7 +130,7 @@ class Checkpoints:
         self.wait()
         self._sweep()
         for path in self._paths():
-            path.unlink(missing_ok=True)
+            self._remove(path)
 
     def _write(self, arrays, text: str) -> None:
         start = time.perf_counter()
@@ -139,27 +139,35 @@ class Checkpoints:
             self._sweep()
             paths = self._paths()
             number = 1 + (_number(paths[-1]) if paths else 0)
-            part = self.folder / f".state-{number:08d}.{os.getpid()}.part"
-            content = dict(arrays())
-            content[_ABOUT] = np.frombuffer(text.encode(), np.uint8)
-            with open(part, "wb") as file:
-                summed = _Summed(file)
-                np.savez(summed, **content)  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())
-            del content
-            os.replace(part, self.folder / f"state-{number:08d}-{summed.crc:08x}.npz")
+            self._write_one(number, arrays(), text)
             sync_folder(self.folder)
             for path in self._paths()[: -self.keep]:
-                path.unlink(missing_ok=True)
+                self._remove(path)
         except BaseException as error:  # for `wait`, in the thread that asked
             self._error = error
         self.seconds = time.perf_counter() - start
 
+    def _write_one(self, number: int, arrays: Any, text: str) -> None:
+        """Writes a file under another name and gives it its own."""
+        part = self.folder / f".state-{number:08d}.{os.getpid()}.part"
+        content = dict(arrays)
+        content[_ABOUT] = np.frombuffer(text.encode(), np.uint8)
+        with open(part, "wb") as file:
+            summed = _Summed(file)
+            np.savez(summed, **content)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, self.folder / f"state-{number:08d}-{summed.crc:08x}.npz")
+
+    def _remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
     def _paths(self) -> list[Path]:
         if not self.folder.is_dir():
             return []
-        return sorted(p for p in self.folder.iterdir() if _NAME.fullmatch(p.name))
+        return sorted(
+            p for p in self.folder.iterdir() if self._pattern.fullmatch(p.name)
+        )
 
     def _sweep(self) -> None:
         for path in self.folder.glob(".state-*.part"):
@@ -185,8 +193,7 @@ class _Summed:
 
 
 def _number(path: Path) -> int:
-    match = _NAME.fullmatch(path.name)
-    return int(match[1]) if match else 0
+    return int(path.name.split("-")[1].split(".")[0])
 
 
 def _check(path: Path) -> None:

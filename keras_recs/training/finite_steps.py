@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from keras_recs.training.workers import Workers
 
 _logger = logging.getLogger(__name__)
 POLICIES = ("stop", "skip", "ignore")
-_LARGE = 1e6  # of an input that is finite, but may be the reason
+LARGE = 1e6  # of an input that is finite, but may be the reason
 
 
 class FiniteSteps:
@@ -114,9 +114,7 @@ class FiniteSteps:
         import tensorflow as tf
 
         places = [i for i, g in enumerate(gradients) if g is not None]
-        sums = tf.stack(
-            [tf.cast(tf.reduce_sum(_values(gradients[i])), tf.float32) for i in places]
-        )
+        sums = sums_of(gradients[i] for i in places)
         is_finite = tf.reduce_all(tf.math.is_finite(sums))
         replica = tf.distribute.get_replica_context()
         if Workers(replica.strategy).is_multi:  # else the others would wait for ever
@@ -125,7 +123,7 @@ class FiniteSteps:
         names = [variables[i].path for i in places]
         structure = self._batch.data
         flat = [t for t in tf.nest.flatten(structure) if t is not None]
-        inputs = _names_of(structure)
+        inputs = names_of(structure)
 
         def report(sums, *tensors):
             self._found = _describe(names, sums.numpy(), inputs, tensors)
@@ -137,12 +135,16 @@ class FiniteSteps:
         return tf.cond(is_finite, lambda: tf.constant(True), fail)
 
 
-def _values(gradient):
-    return getattr(gradient, "values", gradient)
+def sums_of(gradients: Iterable) -> Any:
+    """The sum of each gradient, sparse or not, float32 `(gradients,)`."""
+    import tensorflow as tf
+
+    parts = [getattr(gradient, "values", gradient) for gradient in gradients]
+    return tf.stack([tf.cast(tf.reduce_sum(part), tf.float32) for part in parts])
 
 
-def _names_of(structure) -> list[str]:
-    """What each tensor of a batch is."""
+def names_of(structure) -> list[str]:
+    """What each tensor of a batch is, such as `"feature 'x'"`."""
     parts = structure if isinstance(structure, tuple) else (structure,)
     names = []
     for kind, part in zip(("feature", "label", "weight of label"), parts):
@@ -165,7 +167,7 @@ def _describe(names, sums, inputs, tensors) -> str:
         if not tensor.dtype.is_floating:
             continue
         values = tensor.numpy().astype("float64")
-        strange = ~np.isfinite(values) | (np.abs(values) > _LARGE)
+        strange = ~np.isfinite(values) | (np.abs(values) > LARGE)
         if strange.any():
             row = int(np.argwhere(strange)[0][0])
             value = values[strange].ravel()[0]
@@ -174,5 +176,5 @@ def _describe(names, sums, inputs, tensors) -> str:
         return f"{message} {'; '.join(reasons)}."
     return (
         f"{message} All features, labels and weights of the batch are finite and below "
-        f"{_LARGE:g}: the model itself diverged."
+        f"{LARGE:g}: the model itself diverged."
     )

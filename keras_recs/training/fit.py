@@ -1,4 +1,4 @@
-"""`model.fit` with everything that a run should leave behind."""
+"""Training with everything that a run should leave behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from keras_recs.training.evictions import evictions
 from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.finite_steps import FiniteSteps
 from keras_recs.training.history_file import HistoryFile
+from keras_recs.training.is_parameter_server import is_parameter_server
 from keras_recs.training.keep_best import KeepBest
 from keras_recs.training.monitored import (
     RequireMetric,
@@ -25,6 +26,8 @@ from keras_recs.training.monitored import (
     default_monitor,
     direction_of,
 )
+from keras_recs.training.parameter_server.run_on_servers import run_on_servers
+from keras_recs.training.parameter_server.server_recovery import ServerRecovery
 from keras_recs.training.recovery import Recovery
 from keras_recs.training.run_epochs import run_epochs
 from keras_recs.training.run_identity import begin_run, is_interrupted
@@ -47,6 +50,7 @@ def fit(
     checkpoint_seconds: float = 60.0,
     checkpoint_steps: int | None = None,
     on_nonfinite: str = "stop",
+    round_steps: int | None = None,
 ) -> keras.callbacks.History:
     """Trains a compiled model and fills a run directory.
 
@@ -77,6 +81,12 @@ def fit(
     Where one dies the others end with an error, and all go on from the last checkpoint
     that they have in common.
 
+    Under `parameter_server` the chief calls it with all data, which the workers read
+    themselves; each trains its own batches at its own pace. The run directory must be
+    on a disk that the servers share with the chief. A worker that dies costs at most
+    the batch it was at, and is taken back when it is there again. Where a server dies a
+    `ConnectionError` ends the call, and the same call goes on in a new cluster.
+
     Args:
         model: compiled `keras.Model`, made in the strategy's scope.
         train: `tf.data.Dataset` of batches for `model.fit`, whose number is known. The
@@ -106,6 +116,9 @@ def fit(
             `"skip"` leaves the batch out, logs that as a warning and counts it as
             `skipped_steps`; averages of the epoch's training metrics begin anew.
             `"ignore"` does not look. Defaults to `"stop"`.
+        round_steps: int. Under `parameter_server` only: so many steps end before the
+            next ones begin, so that no gradient is older. Defaults to `None`: workers
+            never wait for each other.
 
     Returns:
         `keras.callbacks.History` of all epochs, also of those before an interruption.
@@ -125,7 +138,17 @@ def fit(
     # What a worker needs for itself lies beside what the chief leaves behind.
     own = workdir if workers.is_chief else workdir / "workers" / str(workers.index)
     checkpoints = own / "checkpoints"
-    recovery = Recovery(checkpoints, workers, checkpoint_seconds, checkpoint_steps)
+    pace = (checkpoint_seconds, checkpoint_steps)
+    recovery: Recovery | ServerRecovery
+    if is_parameter_server(model.distribute_strategy):
+        recovery = ServerRecovery(checkpoints, *pace)
+    else:
+        recovery = Recovery(checkpoints, workers, *pace)
+        if round_steps is not None:
+            raise ValueError(
+                "`round_steps` is for the strategy 'parameter_server': all others are "
+                f"synchronous. Received: round_steps={round_steps!r}"
+            )
     if monitor is not None:
         check_monitor(monitor, schema)
     if monitor is not None and validation is None:
@@ -161,21 +184,18 @@ def fit(
             HistoryFile(workdir / "history.csv"),
             keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
         ]
-    history = run_epochs(
-        model,
-        train,
-        recovery,
-        FiniteSteps(on_nonfinite),
-        epochs=epochs,
-        verbose=verbose if workers.is_chief else 0,
-        callbacks=[
-            # First, so that metrics and checkpoints are of one model.
-            *evicting,
-            *watchers,
-            *records,
-            *callbacks,
-        ],
-    )
+    options: dict[str, Any] = {
+        "epochs": epochs,
+        "verbose": verbose if workers.is_chief else 0,
+        # Evictions first, so that metrics and checkpoints are of one model.
+        "callbacks": [*evicting, *watchers, *records, *callbacks],
+    }
+    if isinstance(recovery, ServerRecovery):
+        options["round_steps"] = round_steps
+        history = run_on_servers(model, train, recovery, on_nonfinite, **options)
+    else:
+        finite = FiniteSteps(on_nonfinite)
+        history = run_epochs(model, train, recovery, finite, **options)
     has_best = validation is not None and best.exists()
     if not has_best:
         _check_loss(history, schema)

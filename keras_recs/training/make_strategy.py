@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from keras_recs.training.await_cluster import await_cluster
 from keras_recs.training.cluster import Cluster
+from keras_recs.training.parameter_server.place_variables import PlaceByBytes
+from keras_recs.training.parameter_server.serve import serve
 
-STRATEGIES = ("none", "mirrored", "multi_worker_mirrored")
+STRATEGIES = ("none", "mirrored", "multi_worker_mirrored", "parameter_server")
 
 
 def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
@@ -15,9 +17,10 @@ def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
     else, and waits there until all are there.
 
     Args:
-        name: `"none"` (one device), `"mirrored"` (all devices of this machine) or
+        name: `"none"` (one device), `"mirrored"` (all devices of this machine),
             `"multi_worker_mirrored"` (all devices of the workers that `TF_CONFIG`
-            names).
+            names) or `"parameter_server"` (its chief, workers and ps; in a process that
+            is a worker or a ps the call serves the chief and does not return).
         timeout_seconds: float. How long to wait for the other processes. Defaults to
             `300.0`.
 
@@ -32,6 +35,8 @@ def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
         raise ValueError(f"`name` must be one of {STRATEGIES}. Received: name={name!r}")
     if name == "multi_worker_mirrored":
         return _multi_worker_mirrored(timeout_seconds)
+    if name == "parameter_server":
+        return _parameter_server(timeout_seconds)
     import tensorflow as tf
 
     if name == "none":
@@ -53,3 +58,30 @@ def _multi_worker_mirrored(timeout_seconds: float):
     import tensorflow as tf
 
     return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _parameter_server(timeout_seconds: float):
+    cluster = Cluster.from_environment()
+    missing = {"chief", "worker", "ps"} - set(cluster.addresses)
+    if missing or len(cluster.addresses["chief"]) > 1 or cluster.task == "evaluator":
+        raise ValueError(
+            "TF_CONFIG: 'parameter_server' has one chief, and at least one worker and "
+            f"one ps. Received: {dict(cluster.addresses)}, and this is {cluster.task}"
+        )
+    if cluster.task != "chief":
+        serve(cluster, timeout_seconds)
+    await_cluster(cluster, timeout_seconds)
+    import tensorflow as tf
+
+    strategy = tf.distribute.experimental.ParameterServerStrategy(
+        tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec(
+                {kind: list(hosts) for kind, hosts in cluster.addresses.items()}
+            ),
+            task_type="chief",
+            task_id=0,
+            rpc_layer="grpc",
+        )
+    )
+    PlaceByBytes(strategy)
+    return strategy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import os
 import time
 import zlib
@@ -17,10 +16,8 @@ import numpy as np
 
 from keras_recs.training.checkpoints import Checkpoints
 from keras_recs.training.run_state import RunState
+from keras_recs.training.save_pace import SavePace
 from keras_recs.training.workers import Workers
-
-# A save pauses training, and writing takes a core from it: at most so much of its time.
-_PAUSE_SHARE, _WRITE_SHARE = 0.01, 0.03
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,28 +55,12 @@ class Recovery:
         every_steps: int | None = None,
         keep: int = 2,
     ):
-        if not every_seconds > 0:
-            raise ValueError(
-                "`checkpoint_seconds` must be above 0. Received: "
-                f"checkpoint_seconds={every_seconds!r}"
-            )
-        if every_steps is not None and (
-            not isinstance(every_steps, int) or every_steps < 1
-        ):
-            raise ValueError(
-                "`checkpoint_steps` must be a positive integer or None. Received: "
-                f"checkpoint_steps={every_steps!r}"
-            )
         self.folder = Path(folder)
         self.checkpoints = Checkpoints(self.folder, keep)
         self.workers = workers
-        self.every_seconds = every_seconds
-        self.every_steps = every_steps
+        self._pace = SavePace(every_seconds, every_steps)
         self._state: RunState | None = None
         self._digest = 0
-        self._pause = 0.0
-        self._last = time.monotonic()
-        self._steps = 0
         self._found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
 
     def begin(
@@ -108,7 +89,7 @@ class Recovery:
         """
         self._state = RunState(model, callbacks)
         self._digest, self.batch_size = _look_at_first(train)
-        self._last = time.monotonic()
+        self._pace.restart()
         numbers = self.workers.gather(self.checkpoints.newest())
         if not any(numbers):
             return Position()
@@ -146,17 +127,19 @@ class Recovery:
             self._state.restore_epoch(*self._found)
             self._found = None
 
+    @property
+    def counts_steps(self) -> bool:
+        """Whether steps say when to save, and not the time."""
+        return self._pace.every_steps is not None
+
     def is_due(self, num_steps: int) -> bool:
         """Whether it is time to save, after some more steps."""
-        self._steps += num_steps
-        if self.every_steps is not None:
-            return self._steps >= self.every_steps
-        return self._is_time(self.every_seconds)
+        due = self._pace.is_due(num_steps)
+        return due and (self.counts_steps or not self.checkpoints.is_busy)
 
     def after_epoch(self, position: Position) -> None:
         """Saves if that costs little beside the epoch."""
-        never = self.every_steps is not None or math.isinf(self.every_seconds)
-        due = not never and self._is_time(0.0)
+        due = self._pace.is_due_after_epoch() and not self.checkpoints.is_busy
         if any(self.workers.gather(due)):
             self.save(position)
 
@@ -176,10 +159,9 @@ class Recovery:
             "position": dataclasses.asdict(position),
             "first_batch": self._digest,
         }
+        self._pace.write_seconds = self.checkpoints.seconds
         self.checkpoints.save(arrays, about)
-        self._last = time.monotonic()
-        self._pause = self._last - start
-        self._steps = 0
+        self._pace.restart(time.monotonic() - start)
 
     @contextlib.contextmanager
     def finished_at_last(self) -> Iterator[None]:
@@ -188,16 +170,6 @@ class Recovery:
             yield
         finally:
             self.checkpoints.wait()
-
-    def _is_time(self, seconds: float) -> bool:
-        if self.checkpoints.is_busy:
-            return False
-        enough = max(
-            seconds,
-            self._pause / _PAUSE_SHARE,
-            self.checkpoints.seconds / _WRITE_SHARE,
-        )
-        return time.monotonic() - self._last >= enough
 
 
 def _look_at_first(dataset: Any) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def run_epochs(
     num_steps = int(max(workers.gather(_num_steps(train))))
     strategy = model.distribute_strategy
     with strategy.scope():
-        _build(model, train)
+        build(model, train)
     calls = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
@@ -62,7 +62,7 @@ def run_epochs(
     )
     model.stop_training = False
     calls.on_train_begin()
-    position = recovery.begin(model, _remembering(calls), train)
+    position = recovery.begin(model, remembering(calls), train)
     rest = train.skip(position.step) if position.step else train
     logs: dict[str, Any] = {}
     with (
@@ -93,7 +93,7 @@ def run_epochs(
                 if leave:
                     _leave(recovery, Position(epoch, end))
                 # All count the same steps, and need not ask each other.
-                if save or (due and recovery.every_steps is not None):
+                if save or (due and recovery.counts_steps):
                     recovery.save(Position(epoch, end))
             logs = dict(model._get_metrics_result_or_logs(logs))
             if finite.skipped:
@@ -120,7 +120,7 @@ def _num_steps(train: Any) -> int:
     return num_steps
 
 
-def _build(model: keras.Model, train: Any) -> None:
+def build(model: keras.Model, train: Any) -> None:
     """Makes all variables that a checkpoint restores, of losses and metrics too."""
     import tensorflow as tf
 
@@ -133,7 +133,7 @@ def _build(model: keras.Model, train: Any) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
-def _remembering(calls: keras.callbacks.CallbackList) -> list:
+def remembering(calls: keras.callbacks.CallbackList) -> list:
     """All callbacks but the progress bar, which depends on where one looks."""
     return [
         callback

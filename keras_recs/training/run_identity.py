@@ -12,7 +12,8 @@ from typing import Any
 import keras
 
 from keras_recs.schema import Schema
-from keras_recs.training.checkpoints import Checkpoints
+from keras_recs.training.is_parameter_server import is_parameter_server
+from keras_recs.training.parameter_server.place_variables import server_of
 from keras_recs.training.stable_path import stable_path
 
 _FILE = "run.json"
@@ -70,7 +71,8 @@ def begin_run(workdir: Path, model: keras.Model, schema: Schema, train: Any) -> 
 def is_interrupted(workdir: Path) -> bool:
     """Whether a run directory holds an interrupted run, which has a checkpoint."""
     checkpoints = workdir / "checkpoints"
-    return Checkpoints(checkpoints).exists() and (checkpoints / _FILE).exists()
+    has_one = any(checkpoints.glob("state-*[0-9a-z]"))
+    return has_one and (checkpoints / _FILE).exists()
 
 
 def clear_run(workdir: Path) -> None:
@@ -90,6 +92,9 @@ def _identity(model: keras.Model, schema: Schema, train: Any) -> dict[str, Any]:
         **model.optimizer.get_config(),
     }
     text = json.dumps(weights)
+    servers = []
+    if is_parameter_server(model.distribute_strategy):
+        servers = [[server_of(v._value), list(v.shape)] for v in model.weights]
     return {
         "model": hashlib.sha256(text.encode()).hexdigest(),
         "optimizer": _without_names(json.loads(json.dumps(optimizer, default=float))),
@@ -97,6 +102,7 @@ def _identity(model: keras.Model, schema: Schema, train: Any) -> dict[str, Any]:
         "number of steps": int(train.cardinality())
         if hasattr(train, "cardinality")
         else None,
+        "place of its variables": servers,
     }
 
 

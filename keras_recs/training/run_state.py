@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -66,7 +66,7 @@ class RunState:
             table.save_own_variables(store)
             stores |= {f"table/{number}/{key}": a for key, a in store.items()}
         states, arrays = read_callback_state(self.callbacks)
-        about = {"variables": self._describe(), "callbacks": states}
+        about = {"variables": describe_variables(self._variables), "callbacks": states}
 
         def read() -> dict[str, np.ndarray]:
             values = {name: _array(tensor) for name, tensor in tensors.items()}
@@ -81,7 +81,7 @@ class RunState:
             ValueError: for the state of another model, optimizer or callbacks; the
                 first variable that differs is named.
         """
-        self._check(about["variables"])
+        check_variables(describe_variables(self._variables), about["variables"])
         for kind, variables in self._variables.items():
             for number, variable in enumerate(variables):
                 copies = copies_of(variable)
@@ -108,29 +108,33 @@ class RunState:
                 array = arrays[f"metrics/{number}/{copy}"]
                 value.assign(_tensor(array, value.dtype))
 
-    def _describe(self) -> dict[str, list]:
-        return {
-            kind: [
-                [stable_path(v) if kind == "model" else "", list(v.shape), str(v.dtype)]
-                for v in variables
-            ]
-            for kind, variables in self._variables.items()
-        }
 
-    def _check(self, stored: dict[str, list]) -> None:
-        for kind, here in self._describe().items():
-            there = stored.get(kind, [])
-            for mine, other in zip(here, there):
-                if mine != other:
-                    raise ValueError(
-                        f"The checkpoint is of another {kind}. Received: a variable "
-                        f"{mine}; the checkpoint has {other}"
-                    )
-            if len(here) != len(there):
+def describe_variables(variables: Mapping[str, Sequence[Any]]) -> dict[str, list]:
+    """What tells the variables of one model from those of another, by their kind."""
+    return {
+        kind: [
+            [stable_path(v) if kind == "model" else "", list(v.shape), str(v.dtype)]
+            for v in group
+        ]
+        for kind, group in variables.items()
+    }
+
+
+def check_variables(here: dict[str, list], stored: dict[str, list]) -> None:
+    """Raises a `ValueError` where a checkpoint has other variables than there are."""
+    for kind, variables in here.items():
+        there = stored.get(kind, [])
+        for mine, other in zip(variables, there):
+            if mine != other:
                 raise ValueError(
-                    f"The checkpoint is of another {kind}. Received: {len(here)} "
-                    f"variables; the checkpoint has {len(there)}"
+                    f"The checkpoint is of another {kind}. Received: a variable "
+                    f"{mine}; the checkpoint has {other}"
                 )
+        if len(variables) != len(there):
+            raise ValueError(
+                f"The checkpoint is of another {kind}. Received: {len(variables)} "
+                f"variables; the checkpoint has {len(there)}"
+            )
 
 
 def _stored_copies(variable) -> list:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from keras_recs.training.is_parameter_server import is_parameter_server
+
 
 class Workers:
     """The workers of a model's strategy; one, where it has one machine.
@@ -23,7 +25,8 @@ class Workers:
         self._strategy = strategy
         self.num_workers, self.index = 1, 0
         resolver = getattr(strategy, "cluster_resolver", None)
-        if resolver is not None:
+        # Behind parameter servers the chief alone runs the program.
+        if resolver is not None and not is_parameter_server(strategy):
             spec = resolver.cluster_spec().as_dict()
             chiefs = len(spec.get("chief", ()))
             self.num_workers = max(1, chiefs + len(spec.get("worker", ())))

@@ -1,0 +1,113 @@
+"""What a worker does with a chunk of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_recs.data.record_source import Chunk, RecordSource
+from keras_recs.training.parameter_server.atomic_sums import AtomicSums
+from keras_recs.training.parameter_server.finite_chunks import FiniteChunks
+from keras_recs.training.parameter_server.one_replica import one_replica
+from keras_recs.training.parameter_server.progress import Progress
+
+
+def chunk_arguments(chunk: Chunk, number: int, epoch: int, limit: int) -> tuple:
+    """What the chunk function takes.
+
+    Args:
+        chunk: `Chunk` of the source.
+        number: int. Of the chunk.
+        epoch: int.
+        limit: int. Steps after which it returns, if it is not through.
+    """
+    import tensorflow as tf
+
+    return (
+        tf.constant(chunk.path),
+        tf.constant(chunk.compression),
+        *(
+            tf.constant(value, tf.int64)
+            for value in (
+                chunk.first,
+                chunk.num_records,
+                chunk.num_steps,
+                number,
+                epoch,
+                limit,
+            )
+        ),
+    )
+
+
+def chunk_function(
+    model: keras.Model,
+    strategy: Any,
+    source: RecordSource,
+    progress: Progress,
+    finite: FiniteChunks,
+) -> Callable:
+    """Makes the function that a worker runs, traced once for all chunks.
+
+    Each step gathers the rows and weights that it needs from the servers, and pushes
+    its gradients there. A step is counted when all of it is applied. Between steps it
+    returns if it is asked to make a pause, but not before it made one.
+
+    Args:
+        model: compiled and built `keras.Model`, made in the strategy's scope.
+        strategy: ParameterServerStrategy.
+        source: where the records are.
+        progress: `Progress`.
+        finite: `FiniteChunks`.
+    """
+    import tensorflow as tf
+
+    with strategy.scope():  # so that each worker has lookup tables of its own
+        to_batch = source.batch_function()
+    counts = [
+        variable
+        for variable in model.optimizer.variables
+        if not variable.shape and keras.backend.is_int_dtype(variable.dtype)
+    ]
+
+    @tf.function(reduce_retracing=True)
+    def step(batch, place):
+        with (
+            one_replica(strategy),
+            finite.watching(model, batch, place) as applied,
+            AtomicSums(model.metrics_variables, counts) as sums,
+        ):
+            model.train_step(batch)
+        if applied:
+            tf.cond(applied[0], lambda: (sums.add(), 0)[1], lambda: 0)
+        else:
+            sums.add()
+        return tf.constant(0)
+
+    @tf.function
+    def train_chunk(path, compression, first, num_records, steps, number, epoch, limit):
+        done = progress.done(number)
+        records = source.records(path, compression, first, num_records, epoch, number)
+        batches = iter(source.batches(records, to_batch).skip(done))
+        end = tf.minimum(steps, done + limit)
+
+        def train_one(now, _):
+            place = tf.strings.format(
+                "Epoch {}, '{}', batch {} behind record {}", (epoch, path, now, first)
+            )
+            with tf.control_dependencies([step(next(batches), place)]):
+                progress.add(number)
+                now += 1
+            return now, progress.is_paused()
+
+        now, _ = tf.while_loop(
+            lambda now, paused: tf.logical_and(now < end, tf.logical_not(paused)),
+            train_one,
+            (done, tf.constant(False)),
+            parallel_iterations=1,
+        )
+        return now
+
+    return train_chunk

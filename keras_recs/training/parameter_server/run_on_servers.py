@@ -1,0 +1,320 @@
+"""The chief's loop: workers train chunks, the chief does all the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_recs.data.record_source import Chunk, RecordSource
+from keras_recs.training.non_finite_step import NonFiniteStep
+from keras_recs.training.parameter_server.chunk_function import (
+    chunk_arguments,
+    chunk_function,
+)
+from keras_recs.training.parameter_server.finite_chunks import MARK, FiniteChunks
+from keras_recs.training.parameter_server.progress import Progress
+from keras_recs.training.parameter_server.server_recovery import (
+    ServerPosition,
+    ServerRecovery,
+)
+from keras_recs.training.run_epochs import build, remembering
+from keras_recs.training.stop_requests import stop_requests
+
+_POLL = 0.05  # seconds
+_LOGS_SECONDS = 1.0  # between two looks at the metrics
+_QUEUED = 2  # chunks a worker, so that none waits for the chief
+
+
+def run_on_servers(
+    model: keras.Model,
+    train: Any,
+    recovery: ServerRecovery,
+    on_nonfinite: str,
+    *,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+    round_steps: int | None = None,
+) -> keras.callbacks.History:
+    """What `run_epochs` does, by the workers of a ParameterServerStrategy.
+
+    The callbacks of an epoch run when all its steps are done; those of a batch hear of
+    the last one that was done every now and then.
+
+    Args:
+        model: compiled `keras.Model`, made in the strategy's scope.
+        train: of `tfrecord_dataset`.
+        recovery: saves, and knows where to begin.
+        on_nonfinite: `"stop"`, `"skip"` or `"ignore"`.
+        epochs: int.
+        callbacks: Keras callbacks.
+        verbose: as in `model.fit`. Defaults to `"auto"`.
+        round_steps: int. Steps of a round, which all end before the next one begins, so
+            that no gradient is older than that. Defaults to `None`: no rounds.
+
+    Returns:
+        `keras.callbacks.History` of all epochs, those of earlier clusters too.
+
+    Raises:
+        ValueError: for data or a model that cannot be trained so. `NonFiniteStep` for
+            gradients that are not finite.
+        ConnectionError: when a parameter server is lost; the same call goes on.
+        SystemExit: after SIGTERM; the same call goes on.
+    """
+    source = _source(train)
+    _check(model, round_steps)
+    strategy = model.distribute_strategy
+    import tensorflow as tf
+
+    coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+    with strategy.scope():
+        build(model, train)
+    with _lost_servers(coordinator):
+        calls = keras.callbacks.CallbackList(
+            list(callbacks),
+            add_history=True,
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=epochs,
+            model=model,
+        )
+        model.stop_training = False
+        calls.on_train_begin()
+        position = recovery.begin(model, remembering(calls))
+        num_workers = position.num_workers or strategy.extended._num_workers
+        chunks = source.chunks(num_workers)
+        progress = Progress(len(chunks))
+        finite = FiniteChunks(on_nonfinite, progress.add_skipped)
+        function = chunk_function(model, strategy, source, progress, finite)
+        job = _Job(
+            model, coordinator, function, chunks, progress, recovery, calls, round_steps
+        )
+        job.num_workers, job.skipped_before = num_workers, position.skipped
+        with stop_requests() as request, recovery.finished_at_last():
+            while position.epoch < epochs and not model.stop_training:
+                position = job.run_epoch(position, request)
+                if position.epoch < epochs and not model.stop_training:
+                    if request.received:
+                        job.leave(position)
+                    recovery.after_epoch(position)
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        calls.on_train_end(job.logs)
+    return model.history
+
+
+class _Job:
+    """Epochs of chunks, on the workers of a coordinator."""
+
+    num_workers, skipped_before = 1, 0
+
+    def __init__(
+        self,
+        model: keras.Model,
+        coordinator: Any,
+        function: Any,
+        chunks: list[Chunk],
+        progress: Progress,
+        recovery: ServerRecovery,
+        calls: keras.callbacks.CallbackList,
+        round_steps: int | None,
+    ):
+        self.model, self.coordinator, self.function = model, coordinator, function
+        self.chunks, self.progress, self.recovery = chunks, progress, recovery
+        self.calls, self.round_steps = calls, round_steps
+        self.steps = np.array([chunk.num_steps for chunk in chunks], "int64")
+        self.logs: dict[str, Any] = {}
+        calls.set_params({**calls.params, "steps": int(self.steps.sum())})
+
+    def run_epoch(self, position: ServerPosition, request: Any) -> ServerPosition:
+        """Trains what is left of an epoch."""
+        epoch, model = position.epoch, self.model
+        self._told, self._looked = 0, 0.0
+        if not self.recovery.resumes_epoch:
+            model.reset_metrics()
+        self.calls.on_epoch_begin(epoch)
+        self.recovery.begin_epoch()
+        done = np.array(position.done or np.zeros(len(self.chunks)), "int64")
+        self.progress.write(done)
+        while (done < self.steps).any() and not model.stop_training:
+            done = self._run_some(epoch, done, request)
+            if (done >= self.steps).all():
+                break
+            if request.received:
+                self.leave(self._position(epoch, done))
+        self.logs = dict(model.get_metrics_result())
+        skipped = self.progress.skipped() + self.skipped_before
+        if skipped:
+            self.logs["skipped_steps"] = skipped
+        self.calls.on_epoch_end(epoch, self.logs)
+        return self._position(epoch + 1)
+
+    def leave(self, position: ServerPosition) -> None:
+        """Saves and ends the process."""
+        self.recovery.save(position)
+        raise SystemExit(128 + signal.SIGTERM)
+
+    def _run_some(self, epoch: int, done: np.ndarray, request: Any) -> np.ndarray:
+        """Trains until the epoch, or a round, is through or a checkpoint is due."""
+        queue = self._queue(epoch, done)
+        goal = self.steps
+        if self.round_steps is not None:
+            goal = done.copy()
+            for number, limit in queue:
+                goal[number] = min(self.steps[number], done[number] + limit)
+        scheduled: list[int] = []
+        while True:
+            now = self.progress.read()
+            self._tell(now)
+            is_due = self.recovery.is_due(int((now - done).sum()))
+            done = now
+            if self.model.stop_training or request.received or is_due:
+                return self._pause(epoch, is_due and not request.received)
+            open_ones = sum(done[number] < goal[number] for number in scheduled)
+            while queue and open_ones < _QUEUED * self.num_workers:
+                number, limit = queue.pop(0)
+                arguments = chunk_arguments(self.chunks[number], number, epoch, limit)
+                self.coordinator.schedule(self.function, args=arguments)
+                scheduled.append(number)
+                open_ones += 1
+            if not queue and self.coordinator.done():
+                now = self.progress.read()
+                self.recovery.is_due(int((now - done).sum()))
+                self._tell(now)
+                return now
+            time.sleep(_POLL)
+
+    def _queue(self, epoch: int, done: np.ndarray) -> list[tuple[int, int]]:
+        """Numbers of chunks that are not through, and the steps that each may take."""
+        order = np.random.default_rng([epoch, len(done)]).permutation(len(done))
+        left = [int(number) for number in order if done[number] < self.steps[number]]
+        if self.round_steps is None:
+            return [(number, int(self.steps[number])) for number in left]
+        left = left[: min(self.num_workers, self.round_steps)]
+        share, more = divmod(self.round_steps, len(left))
+        return [(number, share + (i < more)) for i, number in enumerate(left)]
+
+    def _pause(self, epoch: int, save: bool) -> np.ndarray:
+        """All workers return after a step, and the state between them is saved."""
+        start = time.monotonic()
+        self.progress.pause(True)
+        self.coordinator.join()
+        done = self.progress.read()
+        self._tell(done)
+        if save and (done < self.steps).any():
+            self.recovery.save(self._position(epoch, done), start)
+        self.progress.pause(False)
+        return done
+
+    def _position(self, epoch: int, done: np.ndarray | None = None) -> ServerPosition:
+        return ServerPosition(
+            epoch,
+            () if done is None else tuple(int(n) for n in done),
+            self.num_workers,
+            self.progress.skipped() + self.skipped_before,
+        )
+
+    def _tell(self, done: np.ndarray) -> None:
+        """Callbacks hear of the batches that are done."""
+        count = int(done.sum())
+        if count <= self._told:
+            return
+        self.calls.on_train_batch_begin(self._told)
+        if time.monotonic() - self._looked > _LOGS_SECONDS:
+            self.logs = dict(self.model.get_metrics_result())
+            self._looked = time.monotonic()
+        self._told = count
+        self.calls.on_train_batch_end(count - 1, self.logs)
+
+
+def _source(train: Any) -> RecordSource:
+    source = getattr(train, "record_source", None)
+    if source is None:
+        raise ValueError(
+            "Under parameter servers the workers read the data themselves: `train` "
+            "must be what `keras_recs.data.tfrecord_dataset` returns, as it is. "
+            f"Received: {type(train).__name__}"
+        )
+    return source
+
+
+def _check(model: keras.Model, round_steps: int | None) -> None:
+    from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
+    from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
+
+    if round_steps is not None and (
+        not isinstance(round_steps, int) or round_steps < 1
+    ):
+        raise ValueError(
+            "`round_steps` must be a positive integer or None. Received: "
+            f"round_steps={round_steps!r}"
+        )
+    if model.steps_per_execution > 1:
+        raise ValueError(
+            "Under parameter servers a worker runs a chunk of steps at a time. Compile "
+            "the model with `steps_per_execution=1`. Received: steps_per_execution="
+            f"{model.steps_per_execution}"
+        )
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "Under parameter servers a loss cannot be scaled by all workers at once. "
+            "Use the dtype policy 'mixed_bfloat16'. Received: 'mixed_float16'"
+        )
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            "Under parameter servers a worker trains on one device. Start a worker for "
+            "each GPU (CUDA_VISIBLE_DEVICES). Received: "
+            f"{model.distribute_strategy.num_replicas_in_sync} GPUs a worker"
+        )
+    for table in find_two_level_tables(model):
+        raise ValueError(
+            f"The table of layer '{table.name}' lies partly in files of this machine "
+            "(`hot_rows`). Under parameter servers split it over their memory with "
+            "`num_shards`, and leave out `hot_rows`."
+        )
+    for layer in model._flatten_layers():
+        if isinstance(layer, DynamicVocabulary):
+            raise ValueError(
+                f"Layer '{layer.name}' gives rows to keys in training, which several "
+                "workers at once cannot. Under parameter servers use a vocabulary or "
+                "hash buckets in the place of `max_keys`."
+            )
+
+
+@contextlib.contextmanager
+def _lost_servers(coordinator: Any) -> Iterator[None]:
+    """Says what TensorFlow's error of a lost server means, and tidies up."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        _let_go(coordinator)
+        raise ConnectionError(
+            "A parameter server was lost. Start all processes again: the same call "
+            f"goes on from the last checkpoint. ({error.message[:300]})"
+        ) from None
+    except tf.errors.InvalidArgumentError as error:
+        _let_go(coordinator)
+        if MARK not in error.message:
+            raise
+        said = re.search(r"Epoch \d+, .*?\.(?=[\"'])", error.message)
+        raise NonFiniteStep(
+            f"{said[0] if said else error.message} Nothing of the step was applied. "
+            "Mend the data or lower the learning rate; on_nonfinite='skip' leaves such "
+            "batches out."
+        ) from None
+    except BaseException:
+        _let_go(coordinator)
+        raise
+
+
+def _let_go(coordinator: Any) -> None:
+    """Keeps its destructor from waiting for workers that will not answer."""
+    coordinator._cluster.stop = lambda: None
