@@ -11,12 +11,14 @@ Examples:
   python -m pipelines.train … --set model_arguments.embeddings_regularizer=1e-5
   python -m pipelines.launch_local --workers=2 -- python -m pipelines.train … \
       --strategy=multi_worker_mirrored
+  python -m pipelines.launch_local --workers=2 --ps=2 -- python -m pipelines.train … \
+      --strategy=parameter_server
 
 It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
 checkpoints/ and tensorboard/. Run again after an interruption, it goes on at the very
 batch of the last checkpoint; SIGTERM makes one and ends with status 143. Run again
 after the end, it does nothing. --overwrite starts anew. `batch_size` is that of all
-replicas together.
+replicas together; with parameter servers, of a worker.
 """
 
 import sys
@@ -34,8 +36,8 @@ SET = flags.DEFINE_multi_string("set", [], "Override: key=value; may be repeated
 STRATEGY = flags.DEFINE_enum(
     "strategy",
     "none",
-    ["none", "mirrored", "multi_worker_mirrored"],
-    "Which devices train; the workers of the last are those of TF_CONFIG.",
+    ["none", "mirrored", "multi_worker_mirrored", "parameter_server"],
+    "Which devices train; the processes of the last two are those of TF_CONFIG.",
 )
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a run that is there.")
 CHECKPOINT_SECONDS = flags.DEFINE_float(
@@ -49,6 +51,9 @@ ON_NONFINITE = flags.DEFINE_enum(
     "stop",
     ["stop", "skip", "ignore"],
     "What a step does whose gradients hold NaN or infinity.",
+)
+ROUND_STEPS = flags.DEFINE_integer(
+    "round_steps", None, "With parameter servers: steps that wait for each other.", 1
 )
 flags.mark_flags_as_required(["config", "workdir"])
 
@@ -189,6 +194,7 @@ def main(_) -> None:
             checkpoint_seconds=CHECKPOINT_SECONDS.value,
             checkpoint_steps=CHECKPOINT_STEPS.value,
             on_nonfinite=ON_NONFINITE.value,
+            round_steps=ROUND_STEPS.value,
         )
         is_done = history is None
     if is_done:

@@ -36,7 +36,7 @@ class Servers:
 
     def start(self, kind, index=0):
         config = {"cluster": self.cluster, "task": {"type": kind, "index": index}}
-        output = tempfile.TemporaryFile("w+")
+        output = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._outputs[kind, index] = output
         self.processes[kind, index] = subprocess.Popen(
             self.command,

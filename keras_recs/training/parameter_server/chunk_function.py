@@ -69,7 +69,7 @@ def chunk_function(
     counts = [
         variable
         for variable in model.optimizer.variables
-        if not variable.shape and keras.backend.is_int_dtype(variable.dtype)
+        if len(variable.shape) == 0 and keras.backend.is_int_dtype(variable.dtype)
     ]
 
     @tf.function(reduce_retracing=True)
@@ -94,8 +94,9 @@ def chunk_function(
         end = tf.minimum(steps, done + limit)
 
         def train_one(now, _):
-            place = tf.strings.format(
-                "Epoch {}, '{}', batch {} behind record {}", (epoch, path, now, first)
+            words = ["Epoch ", epoch, ", '", path, "', record ", first, ", batch ", now]
+            place = tf.strings.join(
+                [w if _is_text(w) else tf.strings.as_string(w) for w in words]
             )
             with tf.control_dependencies([step(next(batches), place)]):
                 progress.add(number)
@@ -111,3 +112,7 @@ def chunk_function(
         return now
 
     return train_chunk
+
+
+def _is_text(word: Any) -> bool:
+    return isinstance(word, str) or word.dtype == "string"

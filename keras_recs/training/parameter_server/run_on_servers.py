@@ -24,6 +24,7 @@ from keras_recs.training.parameter_server.server_recovery import (
     ServerPosition,
     ServerRecovery,
 )
+from keras_recs.training.parameter_server.server_watch import ServerWatch
 from keras_recs.training.run_epochs import build, remembering
 from keras_recs.training.stop_requests import stop_requests
 
@@ -97,6 +98,7 @@ def run_on_servers(
             model, coordinator, function, chunks, progress, recovery, calls, round_steps
         )
         job.num_workers, job.skipped_before = num_workers, position.skipped
+        job.shuffle, job.seed = source.shuffle, source.seed
         with stop_requests() as request, recovery.finished_at_last():
             while position.epoch < epochs and not model.stop_training:
                 position = job.run_epoch(position, request)
@@ -113,6 +115,7 @@ class _Job:
     """Epochs of chunks, on the workers of a coordinator."""
 
     num_workers, skipped_before = 1, 0
+    shuffle, seed = False, 0
 
     def __init__(
         self,
@@ -128,6 +131,8 @@ class _Job:
         self.model, self.coordinator, self.function = model, coordinator, function
         self.chunks, self.progress, self.recovery = chunks, progress, recovery
         self.calls, self.round_steps = calls, round_steps
+        resolver = model.distribute_strategy._cluster_resolver
+        self.watch = ServerWatch(resolver.cluster_spec().as_dict()["ps"])
         self.steps = np.array([chunk.num_steps for chunk in chunks], "int64")
         self.logs: dict[str, Any] = {}
         calls.set_params({**calls.params, "steps": int(self.steps.sum())})
@@ -170,6 +175,7 @@ class _Job:
                 goal[number] = min(self.steps[number], done[number] + limit)
         scheduled: list[int] = []
         while True:
+            self.watch.look()
             now = self.progress.read()
             self._tell(now)
             is_due = self.recovery.is_due(int((now - done).sum()))
@@ -192,7 +198,9 @@ class _Job:
 
     def _queue(self, epoch: int, done: np.ndarray) -> list[tuple[int, int]]:
         """Numbers of chunks that are not through, and the steps that each may take."""
-        order = np.random.default_rng([epoch, len(done)]).permutation(len(done))
+        order = np.arange(len(done))
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order)
         left = [int(number) for number in order if done[number] < self.steps[number]]
         if self.round_steps is None:
             return [(number, int(self.steps[number])) for number in left]
@@ -204,7 +212,9 @@ class _Job:
         """All workers return after a step, and the state between them is saved."""
         start = time.monotonic()
         self.progress.pause(True)
-        self.coordinator.join()
+        while not self.coordinator.done():
+            self.watch.look()
+            time.sleep(_POLL / 10)
         done = self.progress.read()
         self._tell(done)
         if save and (done < self.steps).any():
@@ -294,19 +304,23 @@ def _lost_servers(coordinator: Any) -> Iterator[None]:
 
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+    except (
+        ConnectionError,
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+    ) as error:
         _let_go(coordinator)
         raise ConnectionError(
             "A parameter server was lost. Start all processes again: the same call "
-            f"goes on from the last checkpoint. ({error.message[:300]})"
+            f"goes on from the last checkpoint. ({str(error)[:300]})"
         ) from None
     except tf.errors.InvalidArgumentError as error:
         _let_go(coordinator)
         if MARK not in error.message:
             raise
-        said = re.search(r"Epoch \d+, .*?\.(?=[\"'])", error.message)
+        said = re.search(r"assertion failed: \[(.*?\.)\]\s", error.message)
         raise NonFiniteStep(
-            f"{said[0] if said else error.message} Nothing of the step was applied. "
+            f"{said[1] if said else error.message} Nothing of the step was applied. "
             "Mend the data or lower the learning rate; on_nonfinite='skip' leaves such "
             "batches out."
         ) from None
