@@ -83,6 +83,7 @@ def tfrecord_dataset(
             that differ from their manifest, or arguments out of range. (A feature that
             none of the first records has is a warning: its name may be wrong.)
         tf.errors.InvalidArgumentError: while reading, for a damaged record.
+        tf.errors.NotFoundError: while reading, for a file that is no longer there.
     """
     import tensorflow as tf
 
@@ -158,13 +159,13 @@ def _warn_of_absent_columns(files: list[TFRecordFile], schema: Schema) -> None:
         return
     records = tf.data.TFRecordDataset(first.path, first.compression)
     found: set[str] = set()
-    for record in records.take(_BLOCK).ignore_errors().as_numpy_iterator():
-        try:
+    try:
+        for record in records.take(_BLOCK).as_numpy_iterator():
             found |= set(tf.train.Example.FromString(record).features.feature)
-        except DecodeError:
-            return  # no example: parsing it will say so
-        if found.issuperset(schema.columns):
-            return
+            if found.issuperset(schema.columns):
+                return
+    except (DecodeError, tf.errors.OpError):
+        return  # no example, or damaged: reading it will say so
     logging.warning(
         "None of the first %d records of '%s' has %s: a missing value in each, or a "
         "name that differs? They have %s.",
@@ -216,7 +217,11 @@ def _read_file(path, compression, num_records, keep=None):
     import tensorflow as tf
 
     records = tf.data.TFRecordDataset(path, compression, buffer_size=1 << 20)
+    # A file that cannot be opened would be tried again for ever: it fails here before.
+    opened = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1).batch(1)
+    nothing = opened.filter(lambda _: tf.constant(False))
     blocks = records.ignore_errors(log_warning=False).batch(_BLOCK)
+    blocks = nothing.concatenate(blocks)
     end = tf.data.Dataset.from_tensors(tf.constant([], tf.string))
 
     def count(state, block):
