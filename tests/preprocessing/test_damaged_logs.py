@@ -174,6 +174,8 @@ def test_a_damaged_byte_costs_the_row_it_stands_in(tmp_path, kind, damage):
     errors = bad_lines = 0
     for position, byte in enumerate(whole):
         replaced = DAMAGES[damage](byte)
+        if replaced == bytes([byte]):
+            continue
         data = whole[:position] + replaced + whole[position + 1 :]
         found = read(path, data, chunk_bytes=9 + position % 90)
         line = sum(start <= position for start in starts)
@@ -182,6 +184,9 @@ def test_a_damaged_byte_costs_the_row_it_stands_in(tmp_path, kind, damage):
             errors += 1
             continue
         good, bad = found
+        if position < header:  # a header that goes on: rows of too few columns
+            assert bad == list(range(2, 6 - (byte == 10))), position
+            continue
         joined = byte == 10 and replaced != b"\n" and position < len(whole) - 1
         expected = {}
         for number, row in all_rows.items():
@@ -192,8 +197,7 @@ def test_a_damaged_byte_costs_the_row_it_stands_in(tmp_path, kind, damage):
         rest = {number: row for number, row in good.items() if number != line}
         assert rest == expected, position
         assert set(bad) <= {line}, position
-        if position >= header:
-            assert line in good or bad == [line], position
+        assert line in good or bad == [line], position
         bad_lines += len(bad)
     assert bad_lines > 5
     assert errors > 5 or kind == "jsonl"
@@ -212,7 +216,8 @@ def test_a_damaged_byte_of_a_gzip_file(tmp_path, damage):
         if not isinstance(found, str):
             assert found == rows, position
             harmless.append(position)
-    assert len(harmless) <= 2 * 7  # flags, time and system, of two members
+    # Of two members: flags, time and system; bits that fill up the last byte of data.
+    assert len(harmless) <= 2 * 8
 
 
 @pytest.mark.parametrize("checksums", [True, False])
@@ -418,7 +423,7 @@ def test_the_number_of_bad_rows_is_reported(tmp_path, caplog, processes):
     manifest = json.loads((tmp_path / "manifest-train.json").read_text("utf-8"))
     assert manifest["bad_rows"] == 3
     caplog.clear()
-    with pytest.raises(ValueError, match="line 61, .*More than `max_bad_rows`=2"):
+    with pytest.raises(ValueError, match=r"line 61, .*More than `max_bad_rows`=2"):
         fit(SCHEMA, path, tmp_path / "fit", **{**options, "max_bad_rows": 2})
     assert "left out" not in caplog.text
 

@@ -128,7 +128,7 @@ def test_what_is_not_bad(tmp_path):
         {**GOOD, "tags": "|1||2|", "word": "", "price": "", "free": ""},
         {**GOOD, "click": "0.0", "weight": "0", "time": "-3.7"},
         {**GOOD, "stars": "-2", "watch": "0"},
-        {**GOOD, "word": "x\x00y", "free": "line\nbreak", "user": "\r\n"},
+        {**GOOD, "word": "x\x01y", "free": "line\nbreak", "user": "\r\n"},
     ]
     run(tmp_path, csv_text(fine))
     assert counted(tmp_path) == len(fine)

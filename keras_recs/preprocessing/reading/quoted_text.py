@@ -46,3 +46,11 @@ def holds_open_quote(row: bytes, delimiter: str) -> bool:
         return False
     values = _value(delimiter).finditer(row[:-1].removesuffix(b"\r"))
     return any(value["rest"] and b"\n" in (value["quoted"] or b"") for value in values)
+
+
+def count_columns(row: bytes, delimiter: str, quoted: bool) -> int:
+    """How many values a row has."""
+    if not quoted or b'"' not in row:
+        return row.count(delimiter.encode()) + 1
+    values = _value(delimiter).finditer(row)
+    return 1 + sum(value.end() > value.end("rest") for value in values)
