@@ -32,12 +32,12 @@ def output_folder(output: Path) -> Iterator[tuple[Path, Path]]:
         new.mkdir()
         work.mkdir()
         yield new, work
-        _sync(new)
+        sync_folder(new)
         if output.exists():
             _exchange(new, output)  # the old one goes with the scratch folder
         else:
             os.rename(new, output)
-        _sync(output.parent)
+        sync_folder(output.parent)
 
 
 def _exchange(new: Path, old: Path) -> None:
@@ -53,7 +53,8 @@ def _exchange(new: Path, old: Path) -> None:
         os.rename(new, old)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Puts the names of a folder's files on disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

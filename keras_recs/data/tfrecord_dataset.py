@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from keras_recs.data.down_sample_frequent import DownSampleFrequent
 from keras_recs.data.down_sample_negatives import DownSampleNegatives
 from keras_recs.data.kept_examples import kept_examples
+from keras_recs.data.manifest_damage import FileDamage, manifest_damage
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.record_source import RecordSource
@@ -55,10 +56,13 @@ def tfrecord_dataset(
         seed: int. Seed of the order. Defaults to `0`.
         shuffle_buffer: int. Records in the window. Defaults to 16 batches.
         drop_remainder: bool. Leave out the last, smaller batch. Defaults to `False`.
-        on_damage: `"fail"`: a damaged record raises when it is reached and names the
-            file and the offset. `"skip_file"`: all files are read once with their
-            checksums before training, damaged ones are left out, counted and logged as
-            a warning. Defaults to `"fail"`.
+        on_damage: `"fail"`: a missing or cut-off file raises at once, a damaged record
+            when it is reached; the file and the offset are named. `"skip_file"`: all
+            files are read once with their checksums before training; damaged and
+            missing ones are left out, counted and logged as a warning. A file that is
+            missing or cut off between two records can be known by a manifest alone:
+            `write_tfrecords` and `prepare` leave one beside the files. Defaults to
+            `"fail"`.
         num_workers: int. Workers that share the data. Each takes its own files or,
             where there are fewer files than workers, its own records. Defaults to `1`.
         worker_index: int. Which of them this is. Defaults to `0`.
@@ -76,19 +80,26 @@ def tfrecord_dataset(
         dict of float32 `(B,)`, left out where no label has a weight.
 
     Raises:
-        ValueError: for a schema that is not fitted, no files, a cut-off file, or
-            arguments out of range. (A feature that none of the first records has is
-            a warning: its name may be wrong.)
+        ValueError: for a schema that is not fitted, no files, a cut-off file, files
+            that differ from their manifest, or arguments out of range. (A feature that
+            none of the first records has is a warning: its name may be wrong.)
         tf.errors.InvalidArgumentError: while reading, for a damaged record.
+        tf.errors.NotFoundError: while reading, for a file that is no longer there.
     """
     import tensorflow as tf
 
     schema.check_fitted("tfrecord_dataset")
     _check_arguments(batch_size, shuffle_buffer, on_damage, num_workers, worker_index)
     paths = list_files(files)
+    records, damage = manifest_damage(files, paths)
     if on_damage == "skip_file":
-        paths = _healthy(paths)
-    counted = [count_records(path) for path in paths]
+        paths = _healthy(paths, records, damage)
+    elif damage:
+        raise ValueError(damage[0].message + _more(len(damage) - 1))
+    counted = [
+        TFRecordFile(path, records[path]) if path in records else count_records(path)
+        for path in paths
+    ]
     by_file = num_workers > 1 and len(counted) >= num_workers
     if by_file:
         counted = _own_files(counted, num_workers, worker_index)
@@ -160,13 +171,13 @@ def _warn_of_absent_columns(files: list[TFRecordFile], schema: Schema) -> None:
         return
     records = tf.data.TFRecordDataset(first.path, first.compression)
     found: set[str] = set()
-    for record in records.take(_BLOCK).ignore_errors().as_numpy_iterator():
-        try:
+    try:
+        for record in records.take(_BLOCK).as_numpy_iterator():
             found |= set(tf.train.Example.FromString(record).features.feature)
-        except DecodeError:
-            return  # no example: parsing it will say so
-        if found.issuperset(schema.columns):
-            return
+            if found.issuperset(schema.columns):
+                return
+    except (DecodeError, tf.errors.OpError):
+        return  # no example, or damaged: reading it will say so
     logging.warning(
         "None of the first %d records of '%s' has %s: a missing value in each, or a "
         "name that differs? They have %s.",
@@ -218,7 +229,11 @@ def _read_file(path, compression, num_records, keep=None):
     import tensorflow as tf
 
     records = tf.data.TFRecordDataset(path, compression, buffer_size=1 << 20)
+    # A file that cannot be opened would be tried again for ever: it fails here before.
+    opened = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1).batch(1)
+    nothing = opened.filter(lambda _: tf.constant(False))
     blocks = records.ignore_errors(log_warning=False).batch(_BLOCK)
+    blocks = nothing.concatenate(blocks)
     end = tf.data.Dataset.from_tensors(tf.constant([], tf.string))
 
     def count(state, block):
@@ -273,19 +288,40 @@ def _check_arguments(batch_size, shuffle_buffer, on_damage, num_workers, worker_
         )
 
 
-def _healthy(paths: list[str]) -> list[str]:
+def _more(count: int) -> str:
+    return f" {count} more files are damaged or missing." if count else ""
+
+
+def _healthy(
+    paths: list[str], records: dict[str, int], damage: list[FileDamage]
+) -> list[str]:
+    """The files without damage; what is lost with the others is counted and logged."""
+    skipped = list(damage)
+    known = {file.path for file in damage}
     healthy = []
     for path in paths:
-        damage = find_damage(path)
-        if damage is None:
+        if path in known:
+            continue
+        message = find_damage(path, records.get(path))
+        if message is None:
             healthy.append(path)
         else:
-            logging.warning("Skipped a damaged file. %s", damage)
-    skipped = len(paths) - len(healthy)
+            skipped.append(FileDamage(path, message, records.get(path)))
+    for file in skipped:
+        lost = "an unknown number of" if file.records is None else file.records
+        logging.warning("Skipped a file, %s records. %s", lost, file.message)
+    total = len(healthy) + len(skipped)
     if skipped:
-        logging.warning("%d of %d TFRecord files are skipped.", skipped, len(paths))
+        logging.warning(
+            "%d of %d TFRecord files are skipped, with %d records and those of %d "
+            "files that no manifest lists.",
+            len(skipped),
+            total,
+            sum(file.records or 0 for file in skipped),
+            sum(file.records is None for file in skipped),
+        )
     if not healthy:
-        raise ValueError(f"All {len(paths)} TFRecord files are damaged.")
+        raise ValueError(f"All {total} TFRecord files are damaged.")
     return healthy
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from keras_recs.data.encode_step import EncodeStep
+from keras_recs.data.publish_shards import publish_shards
 from keras_recs.data.shard_writer import ShardWriter, check_shards, existing_shards
 from keras_recs.data.split import SPLITS
 from keras_recs.preprocessing.reading.bad_rows import BadRows
@@ -41,7 +42,10 @@ def write_tfrecords(
 
     The files are named `<prefix>-00000-of-00008.tfrecord` (`.gz` if compressed) and
     appear when all are written. They are of equal length give or take a few rows, and
-    do not depend on the number of processes.
+    do not depend on the number of processes. `manifest-<name>.json` beside them (name:
+    the last part of the prefix) lists the records and bytes of each;
+    `tfrecord_dataset` refuses files that differ from it. Files that are moved take it
+    along; without it they are read unchecked.
 
     Args:
         files: path, glob or list of them: CSV, TSV, JSON lines (gzipped or not) or
@@ -92,8 +96,5 @@ def write_tfrecords(
         bad_rows.close()
         writer.sync()
         shards = writer.shards[split]
-        for shard in shards:
-            os.replace(scratch / shard.name, folder / shard.name)
-        for path in set(old) - {folder / shard.name for shard in shards}:
-            path.unlink()
+        publish_shards(scratch, folder, name, shards, old, bad_rows.count)
     return {str(folder / shard.name): shard.rows for shard in shards}

@@ -39,11 +39,15 @@ def fit(
 
     A value is missing if it is the empty text, null or NaN; −1 is a missing integer id.
     Numbers of a string feature are taken as their decimal text. A row is bad if its
-    number of columns is wrong, a value is not UTF-8, not a finite number or not an
-    integer where it must be one, if a label, weight, group key or time is missing, a
-    binary label not 0 or 1, a weight negative, if the weights of a feature's values are
-    not as many as these, or if a value of a vocabulary holds a line break, which the
-    file could not keep apart.
+    number of columns is wrong, it holds a NUL byte (CSV and TSV), a value is not UTF-8,
+    not a finite number or not an integer where it must be one, if a label, weight,
+    group key or time is missing, a binary label not 0 or 1, a weight negative, if the
+    weights of a feature's values are not as many as these, or if a value of a
+    vocabulary holds a line break, which the file could not keep apart.
+
+    How many bad rows are left out is logged as a warning. So is what a cut-off file may
+    look like: no rows at all, or text whose last row does not end with a line break. A
+    file that is cut off between two rows cannot be told from a whole one.
 
     Args:
         schema: `keras_recs.Schema`.

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from keras_recs.data.manifest_damage import manifest_damage
 from keras_recs.data.tfrecord_files import count_records, find_damage, list_files
 from tests import samples
 
@@ -116,9 +117,11 @@ def test_a_manifest_is_believed_while_the_size_fits(tmp_path, file):
 
     size = sum(len(r) + 16 for r in RECORDS)
     write(bytes=size, rows=77)
-    assert count_records(file).num_records == 77
+    assert manifest_damage(file, [file]) == ({file: 77}, [])
+    assert find_damage(file, 77) == f"'{file}' ends after record 4 of 77."
     write(bytes=size + 1, rows=77)
-    assert count_records(file).num_records == 4
+    records, (damage,) = manifest_damage(file, [file])
+    assert (records, damage.path, damage.records) == ({}, file, 77)
     for text in (
         "",
         "[]",
@@ -127,7 +130,7 @@ def test_a_manifest_is_believed_while_the_size_fits(tmp_path, file):
         '{"files": {"train-0.tfrecord": {}}}',
     ):
         manifest.write_text(text)
-        assert count_records(file).num_records == 4
+        assert manifest_damage(file, [file]) == ({}, []), "one of something else"
 
 
 def test_a_pattern_over_two_sets_of_shards_is_a_warning(tmp_path, caplog):
@@ -135,3 +138,23 @@ def test_a_pattern_over_two_sets_of_shards_is_a_warning(tmp_path, caplog):
         (tmp_path / f"{name}-00000-of-00001.tfrecord").touch()
     assert len(list_files(tmp_path / "train-*")) == 2
     assert "matches the shards of 2 sets of files" in caplog.text
+
+
+def test_a_gap_in_the_numbers_is_a_warning(tmp_path, caplog):
+    """Without a manifest there is no more than the names."""
+    for shard in (0, 1, 3):
+        (tmp_path / f"train-{shard:05d}-of-00005.tfrecord.gz").touch()
+    list_files(tmp_path / "train-0000[013]-*")
+    list_files([tmp_path / "train-00000-of-00005.tfrecord.gz"])
+    assert caplog.text == ""
+    list_files(tmp_path / "train-*")
+    assert "matches 3 of the 5 shards of 'train'" in caplog.text
+    assert "not there is 'train-00002-of-00005.tfrecord.gz'" in caplog.text
+
+
+def test_a_left_over_set_of_another_number_is_a_warning(tmp_path, caplog):
+    for name in ("train-00000-of-00001", "train-00000-of-00002"):
+        (tmp_path / f"{name}.tfrecord").touch()
+    list_files(tmp_path / "train-*")
+    assert "matches the shards of 2 sets of files" in caplog.text
+    assert "train-*-of-00002" in caplog.text

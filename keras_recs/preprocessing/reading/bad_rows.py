@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Iterable
 from typing import IO
@@ -68,6 +69,8 @@ def too_long(limit: int) -> str:
 class BadRows:
     """Counts bad rows, writes them to a quarantine file, stops at one too many.
 
+    In the end their number and the first of them are logged as a warning.
+
     Args:
         max_bad_rows: int. How many are set aside. Defaults to `0`: none may occur.
         quarantine: path of a JSON-lines file for them, made when there is one.
@@ -92,6 +95,7 @@ class BadRows:
         self.max_bad_rows = max_bad_rows
         self.quarantine = quarantine
         self.count = 0
+        self._first: BadRow | None = None
         self._file: IO[str] | None = None
 
     def add(self, rows: Iterable[BadRow]) -> None:
@@ -102,12 +106,12 @@ class BadRows:
         """
         for row in rows:
             self.count += 1
+            self._first = self._first or row
             if self.count > self.max_bad_rows:
                 advice = "Correct it, or set bad rows aside with `max_bad_rows`"
                 if self.max_bad_rows:
                     advice = f"More than `max_bad_rows`={self.max_bad_rows} bad rows"
-                    if self.quarantine is not None:
-                        self.close()
+                    self._close_file()
                 raise ValueError(f"{row.message}. {advice}.")
             if self.quarantine is not None:
                 if self._file is None:
@@ -121,7 +125,16 @@ class BadRows:
                 self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        """Puts the quarantine file on disk."""
+        """Puts the quarantine file on disk, and says how many rows are left out."""
+        self._close_file()
+        if self._first is not None:
+            logging.warning(
+                "%d bad rows are left out. The first: %s",
+                self.count,
+                self._first.message,
+            )
+
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())

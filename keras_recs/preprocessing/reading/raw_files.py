@@ -65,6 +65,11 @@ def raw_files(files: Files, raw_format: RawFormat) -> list[RawFile]:
 def _raw_file(path: str, raw_format: RawFormat) -> RawFile:
     with open(path, "rb") as file:
         compressed = file.read(2) == _GZIP_MAGIC
+    if path.lower().endswith(".gz") and not compressed:
+        raise ValueError(
+            f"'{path}' is not a gzip file, or its beginning is damaged. Put back a "
+            "whole one; if it is plain text, name it without '.gz'."
+        )
     kind = raw_format.kind
     if kind == "auto":
         name = path.lower().removesuffix(".gz")

@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import gzip
 import io
+import logging
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO
@@ -18,12 +20,13 @@ from keras_recs.preprocessing.reading.bad_rows import (
     bounded,
     too_long,
 )
-from keras_recs.preprocessing.reading.quoted_text import quoted_row
+from keras_recs.preprocessing.reading.quoted_text import holds_open_quote, quoted_row
 from keras_recs.preprocessing.reading.raw_files import RawFile
 from keras_recs.preprocessing.reading.raw_format import RawFormat
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_BATCH_ROWS = 65_536
+_OPEN_QUOTE = "a double quote is not closed"
 
 
 @dataclasses.dataclass
@@ -59,7 +62,9 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Cuts files into chunks; memory stays bounded whatever they hold.
 
-    Where a chunk ends depends on the files and `raw_format` alone.
+    Where a chunk ends depends on the files and `raw_format` alone. A file without rows
+    is a warning, and so is text whose last row does not end with a line break: a file
+    may look like that because it is cut off.
 
     Args:
         files: list of `RawFile`.
@@ -68,10 +73,11 @@ def read_chunks(
 
     Raises:
         ValueError: for a column that a file lacks or has twice, a file that is cut off
-            or damaged; the file is named.
+            or damaged, is not there, or changes meanwhile; the file is named.
     """
     index = before = 0
     for file_index, file in enumerate(files):
+        first = index
         reader = _parquet_chunks if file.kind == "parquet" else _text_chunks
         for chunk in reader(file, raw_format, columns):
             chunk.index = index
@@ -79,6 +85,8 @@ def read_chunks(
             chunk.position += before
             yield chunk
             index += 1
+        if index == first:
+            logging.warning("'%s' has no rows. Is it cut off?", file.path)
         before += file.size
 
 
@@ -98,11 +106,11 @@ def check_columns(file: RawFile, names: Sequence[str], columns: Sequence[str]) -
 def _text_chunks(
     file: RawFile, raw_format: RawFormat, columns: Sequence[str]
 ) -> Iterator[Chunk]:
-    with open(file.path, "rb") as raw:
-        stream: IO[bytes] = raw
-        if file.compressed:
-            stream = io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 18)  # type: ignore[type-var]
-        try:
+    try:
+        with open(file.path, "rb") as raw:
+            stream: IO[bytes] = raw
+            if file.compressed:
+                stream = io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 18)  # type: ignore[type-var]
             cutter = _Cutter(file, raw_format, stream)
             if file.kind != "jsonl":
                 names = raw_format.columns or cutter.read_header()
@@ -111,10 +119,24 @@ def _text_chunks(
             for chunk in cutter:
                 chunk.position = min(raw.tell(), file.size)
                 yield chunk
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(
-                f"'{file.path}' is a damaged or cut off gzip file: {error}"
-            ) from error
+            _check_size(file, os.fstat(raw.fileno()).st_size)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f"'{file.path}' is a damaged or cut off gzip file: {error}. Put back a "
+            "whole one, or leave it out."
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"'{file.path}' cannot be read: {error}. Put it back, or leave it out."
+        ) from error
+
+
+def _check_size(file: RawFile, size: int) -> None:
+    if size != file.size:
+        raise ValueError(
+            f"'{file.path}' has changed while it was read: it had {file.size} bytes at "
+            f"first and has {size} now. Run again when it is complete."
+        )
 
 
 class _Cutter:
@@ -170,6 +192,7 @@ class _Cutter:
             at_end = not block
             if at_end and data and not data.endswith(b"\n"):
                 data += b"\n"
+                self._warn_of_last_row()
             if self.quoted and b'"' in data:
                 chunk, data = self._cut_quoted(data, at_end)
             else:
@@ -184,6 +207,14 @@ class _Cutter:
             if at_end:
                 break
             data += block
+
+    def _warn_of_last_row(self) -> None:
+        if self.file.kind != "jsonl":  # whose rows show where they end
+            logging.warning(
+                "The last row of '%s' does not end with a line break. Is the file cut "
+                "off? The row is taken as it stands.",
+                self.file.path,
+            )
 
     def _chunk(self, data: bytes, line: int, lines=None, bad=()) -> Chunk:
         return Chunk(0, 0, self.file, self.names, data, line, lines, list(bad), 0)
@@ -217,11 +248,13 @@ class _Cutter:
                 length = (match.end() if match else len(data)) - position
                 if length > self.limit + 1:
                     reason = too_long(self.limit)
+                elif match and holds_open_quote(match[0], self.file.delimiter):
+                    reason = _OPEN_QUOTE
                 elif match:
                     end = match.end()
                     height = data.count(b"\n", position, end)
                 elif at_end:
-                    reason = "a double quote is not closed"
+                    reason = _OPEN_QUOTE
                 else:
                     break
             empty = data[position:end] in (b"\n", b"\r\n")
@@ -252,7 +285,11 @@ def _parquet_chunks(
 
     try:
         with parquet.ParquetFile(
-            file.path, buffer_size=1 << 20, pre_buffer=False, memory_map=False
+            file.path,
+            buffer_size=1 << 20,
+            pre_buffer=False,
+            memory_map=False,
+            page_checksum_verification=True,  # of the pages that have one
         ) as table:
             check_columns(file, table.schema_arrow.names, columns)
             metadata = table.metadata
@@ -272,5 +309,14 @@ def _parquet_chunks(
                 first += batch.num_rows
                 chunk.position = file.size * (first - 1) // max(metadata.num_rows, 1)
                 yield chunk
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"'{file.path}' cannot be read as Parquet: {error}") from error
+            if first - 1 != metadata.num_rows:
+                raise ValueError(
+                    f"'{file.path}' is a damaged Parquet file: it has {first - 1} of "
+                    f"{metadata.num_rows} rows. Put back a whole one, or leave it out."
+                )
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"'{file.path}' cannot be read as Parquet: {error}. Put back a whole one, "
+            "or leave it out."
+        ) from error
+    _check_size(file, os.path.getsize(file.path))

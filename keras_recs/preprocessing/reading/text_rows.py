@@ -13,6 +13,7 @@ from keras_recs.preprocessing.reading.quoted_text import has_bare_return, quoted
 from keras_recs.preprocessing.reading.read_chunks import Chunk
 
 _CARRIAGE_RETURN = "the row holds a carriage return outside of quotes"
+_NUL = "the row holds a NUL byte, as a damaged file does"
 
 
 @dataclasses.dataclass
@@ -49,7 +50,7 @@ def text_rows(chunk: Chunk, max_line_bytes: int) -> TextRows:
     has_empty |= bool(returns) and (b"\n\r\n" in data or data.startswith(b"\r\n"))
     has_bare = returns != 0 and returns != data.count(b"\r\n")
     has_long = len(ends) and heights.max() > max_line_bytes
-    if not (has_empty or has_bare or has_long):
+    if not (has_empty or has_bare or has_long or b"\0" in data):
         lines = chunk.first_line + np.arange(len(ends))
         return TextRows(data, lines, _Lines(data, ends), list(chunk.bad))
 
@@ -61,6 +62,8 @@ def text_rows(chunk: Chunk, max_line_bytes: int) -> TextRows:
             reason = too_long(max_line_bytes)
         elif b"\r" in row and chunk.file.kind != "jsonl":
             reason = _CARRIAGE_RETURN
+        elif b"\0" in row and chunk.file.kind != "jsonl":
+            reason = _NUL
         if reason is not None:
             bad.append(bad_line(chunk.file.path, number, row, reason))
         elif row:
@@ -72,11 +75,14 @@ def text_rows(chunk: Chunk, max_line_bytes: int) -> TextRows:
 def _quoted_rows(chunk: Chunk) -> TextRows:
     rows = _QuotedRows(chunk)
     lines = np.asarray(chunk.lines)
-    if chunk.data.count(b"\r") == chunk.data.count(b"\r\n"):
+    has_bare = chunk.data.count(b"\r") != chunk.data.count(b"\r\n")
+    if not has_bare and b"\0" not in chunk.data:
         return TextRows(chunk.data, lines, rows, list(chunk.bad))
     good, numbers, bad = [], [], list(chunk.bad)
     for number, row in zip(lines.tolist(), rows, strict=True):
-        if has_bare_return(row, chunk.file.delimiter):
+        if b"\0" in row:
+            bad.append(bad_line(chunk.file.path, number, row, _NUL))
+        elif has_bare_return(row, chunk.file.delimiter):
             bad.append(bad_line(chunk.file.path, number, row, _CARRIAGE_RETURN))
         else:
             good.append(row)
