@@ -18,8 +18,8 @@ def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
         name: `"none"` (one device), `"mirrored"` (all devices of this machine) or
             `"multi_worker_mirrored"` (all devices of the workers that `TF_CONFIG`
             names).
-        timeout_seconds: float. How long to wait for the other processes. Defaults to
-            `300.0`.
+        timeout_seconds: float. How long to wait for the names of the other processes,
+            and then for them. Defaults to `300.0`.
 
     Returns:
         `tf.distribute.Strategy`; build and compile the model in its `scope()`.
@@ -42,7 +42,7 @@ def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
 
 
 def _multi_worker_mirrored(timeout_seconds: float):
-    cluster = Cluster.from_environment()
+    cluster = Cluster.from_environment(timeout_seconds)
     others = sorted(set(cluster.addresses) - {"chief", "worker"})
     if others or cluster.task not in ("chief", "worker"):
         raise ValueError(
