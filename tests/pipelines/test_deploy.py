@@ -2,12 +2,16 @@
 
 import configparser
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from keras_recs.training.cluster import Cluster
+from pipelines.free_ports import free_ports
 from tests.harness import ROOT, run_python
 from tests.kubernetes_api import check, read_manifests, tf_config
 
@@ -229,6 +233,46 @@ def test_another_port(monkeypatch):
     check(job, "KubeflowOrgV1TFJob", "job")
     monkeypatch.setenv("TF_CONFIG", tf_config(job, "Worker", 0))
     assert Cluster.from_environment().address.endswith("-worker-0.recs.svc:4444")
+
+
+@pytest.mark.distributed
+def test_a_chief_and_a_worker_train(config_file, prepared, tmp_path):
+    """The command of the manifest, with the operator's TF_CONFIG on this machine."""
+    job = job_of("multi_worker_mirrored")
+    replicas_of(job)["Worker"]["replicas"] = 1
+    _, container = next(pods_of(job))
+    workdir = tmp_path / "run"
+    arguments = [
+        *container["args"][1:],
+        f"--config={config_file}",  # of a flag that comes twice the last one counts
+        f"--workdir={workdir}",
+        f"--set=data={prepared}",
+        "--set=epochs=1",
+    ]
+    chief, worker = free_ports(2)
+    cluster = {"chief": [f"127.0.0.1:{chief}"], "worker": [f"127.0.0.1:{worker}"]}
+    processes = []
+    try:
+        for kind in ("Chief", "Worker"):
+            config = {**json.loads(tf_config(job, kind, 0)), "cluster": cluster}
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, *arguments],
+                    cwd=ROOT,
+                    env={**os.environ, "TF_CONFIG": json.dumps(config)},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+        said = [process.communicate(timeout=150)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    assert (workdir / "model.keras").exists()
+    assert not list((workdir / "workers").iterdir()), "the worker leaves nothing"
 
 
 # === The image ===
