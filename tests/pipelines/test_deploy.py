@@ -4,9 +4,11 @@ import configparser
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -236,42 +238,64 @@ def test_another_port(monkeypatch):
 
 
 @pytest.mark.distributed
-def test_a_chief_and_a_worker_train(config_file, prepared, tmp_path):
-    """The command of the manifest, with the operator's TF_CONFIG on this machine."""
+@pytest.mark.parametrize(
+    "lost",
+    [
+        None,
+        *(pytest.param(kind, marks=pytest.mark.large) for kind in ("Chief", "Worker")),
+    ],
+)
+def test_a_chief_and_a_worker_train(lost, config_file, prepared, tmp_path):
+    """The manifest's command, restarted as Kubernetes does: each process by itself."""
     job = job_of("multi_worker_mirrored")
     replicas_of(job)["Worker"]["replicas"] = 1
     _, container = next(pods_of(job))
     workdir = tmp_path / "run"
-    arguments = [
+    command = [
+        sys.executable,
         *container["args"][1:],
         f"--config={config_file}",  # of a flag that comes twice the last one counts
         f"--workdir={workdir}",
         f"--set=data={prepared}",
-        "--set=epochs=1",
+        "--set=epochs=2",
+        "--checkpoint_steps=1",
     ]
     chief, worker = free_ports(2)
     cluster = {"chief": [f"127.0.0.1:{chief}"], "worker": [f"127.0.0.1:{worker}"]}
-    processes = []
-    try:
-        for kind in ("Chief", "Worker"):
-            config = {**json.loads(tf_config(job, kind, 0)), "cluster": cluster}
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, *arguments],
-                    cwd=ROOT,
-                    env={**os.environ, "TF_CONFIG": json.dumps(config)},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
+
+    def start(kind):
+        config = {**json.loads(tf_config(job, kind, 0)), "cluster": cluster}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
+        with open(tmp_path / f"{kind}.log", "ab") as log:
+            return subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=log
             )
-        said = [process.communicate(timeout=150)[0] for process in processes]
+
+    processes = {kind: start(kind) for kind in ("Chief", "Worker")}
+    ended, killed = {kind: [] for kind in processes}, None
+    deadline = time.monotonic() + 240
+    try:
+        while processes and time.monotonic() < deadline:
+            if lost and list((workdir / "checkpoints").glob("state-*")):
+                processes[lost].kill()
+                killed, lost = lost, None
+            for kind, process in list(processes.items()):
+                if (status := process.poll()) is not None:
+                    ended[kind].append(status)
+                    del processes[kind]
+                    if status:
+                        processes[kind] = start(kind)
+            time.sleep(0.1)
     finally:
-        for process in processes:
+        for process in processes.values():
             process.kill()
             process.wait()
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    said = "\n".join(path.read_text() for path in tmp_path.glob("*.log"))
+    assert [statuses[-1:] for statuses in ended.values()] == [[0], [0]], said
+    assert lost is None, "there was a checkpoint to go on from"
+    assert killed is None or ended[killed][0] == -signal.SIGKILL
     assert (workdir / "model.keras").exists()
+    assert len((workdir / "history.csv").read_text().splitlines()) == 3
     assert not list((workdir / "workers").iterdir()), "the worker leaves nothing"
 
 
