@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 
+_logger = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"(.+):(\d{1,5})")
 TASKS = ("chief", "worker", "ps", "evaluator")
+_PAUSE = 1.0  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +34,18 @@ class Cluster:
     index: int
 
     @classmethod
-    def from_environment(cls) -> Cluster:
+    def from_environment(cls, timeout_seconds: float = 300.0) -> Cluster:
         """Reads `TF_CONFIG`, as launchers set it, and looks up the names of its hosts.
+
+        Args:
+            timeout_seconds: float. How long to wait for names that are not known yet,
+                as in Kubernetes that of a process that has not started. Defaults to
+                `300.0`.
 
         Raises:
             ValueError: if it is missing, is no JSON, lacks what is needed, or names an
-                address that is none, a task that is not in it, or an unknown host.
+                address that is none, a task that is not in it, or a host that stays
+                unknown.
         """
         text = os.environ.get("TF_CONFIG", "")
         if not text.strip():
@@ -51,7 +61,7 @@ class Cluster:
                 f"TF_CONFIG must be JSON. {error}. Received: {text[:200]!r}"
             ) from None
         cluster = cls._of(config)
-        cluster._check_hosts()
+        cluster._await_hosts(timeout_seconds)
         return cluster
 
     @property
@@ -93,14 +103,40 @@ class Cluster:
             )
         return cls(addresses, kind, index)
 
-    def _check_hosts(self) -> None:
-        for kind, hosts in self.addresses.items():
-            for number, address in enumerate(hosts):
-                host, _, port = address.rpartition(":")
-                try:
-                    socket.getaddrinfo(host, int(port))
-                except OSError as error:
-                    raise ValueError(
-                        f"TF_CONFIG: the host '{host}' of {kind} {number} is unknown "
-                        f"({error}). Mend the name, or start that process first."
-                    ) from None
+    def _await_hosts(self, timeout_seconds: float) -> None:
+        unknown = {
+            address: f"{kind} {number}"
+            for kind, addresses in self.addresses.items()
+            for number, address in enumerate(addresses)
+        }
+        deadline = time.monotonic() + timeout_seconds
+        told = time.monotonic() + 10
+        while True:
+            errors = {address: _lookup_error(address) for address in unknown}
+            unknown = {a: name for a, name in unknown.items() if errors[a]}
+            if not unknown:
+                return
+            if time.monotonic() >= deadline:
+                (address, name), *_ = unknown.items()
+                raise ValueError(
+                    f"TF_CONFIG: the host '{_host(address)}' of {name} is unknown "
+                    f"({errors[address]}). Mend the name, or start that process first."
+                )
+            if time.monotonic() > told:
+                told = time.monotonic() + 30
+                hosts = [f"{_host(a)} of {name}" for a, name in unknown.items()]
+                _logger.warning("Waiting for the names %s.", ", ".join(hosts))
+            time.sleep(_PAUSE)
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0]
+
+
+def _lookup_error(address: str) -> OSError | None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.getaddrinfo(host, int(port))
+    except OSError as error:
+        return error
+    return None

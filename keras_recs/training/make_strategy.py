@@ -21,8 +21,8 @@ def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
             `"multi_worker_mirrored"` (all devices of the workers that `TF_CONFIG`
             names) or `"parameter_server"` (its chief, workers and ps; in a process that
             is a worker or a ps the call serves the chief and does not return).
-        timeout_seconds: float. How long to wait for the other processes. Defaults to
-            `300.0`.
+        timeout_seconds: float. How long to wait for the names of the other processes,
+            and then for them. Defaults to `300.0`.
 
     Returns:
         `tf.distribute.Strategy`; build and compile the model in its `scope()`.
@@ -47,7 +47,7 @@ def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
 
 
 def _multi_worker_mirrored(timeout_seconds: float):
-    cluster = Cluster.from_environment()
+    cluster = Cluster.from_environment(timeout_seconds)
     others = sorted(set(cluster.addresses) - {"chief", "worker"})
     if others or cluster.task not in ("chief", "worker"):
         raise ValueError(
@@ -61,7 +61,7 @@ def _multi_worker_mirrored(timeout_seconds: float):
 
 
 def _parameter_server(timeout_seconds: float):
-    cluster = Cluster.from_environment()
+    cluster = Cluster.from_environment(timeout_seconds)
     missing = {"chief", "worker", "ps"} - set(cluster.addresses)
     if missing or len(cluster.addresses["chief"]) > 1 or cluster.task == "evaluator":
         raise ValueError(

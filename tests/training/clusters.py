@@ -29,7 +29,7 @@ class Servers:
             kind: [f"127.0.0.1:{ports.pop()}" for _ in range(count)]
             for kind, count in kinds.items()
         }
-        self.processes, self._outputs = {}, {}
+        self.processes, self._outputs, self._files = {}, {}, []
         for kind, hosts in self.cluster.items():
             for index in range(len(hosts)):
                 self.start(kind, index)
@@ -37,6 +37,7 @@ class Servers:
     def start(self, kind, index=0):
         config = {"cluster": self.cluster, "task": {"type": kind, "index": index}}
         output = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._files.append(output)
         self._outputs[kind, index] = output
         self.processes[kind, index] = subprocess.Popen(
             self.command,
@@ -70,7 +71,7 @@ class Servers:
         for process in self.processes.values():
             process.kill()
             process.wait()
-        for output in self._outputs.values():
+        for output in self._files:
             output.close()
 
 

@@ -61,7 +61,7 @@ def make_model(kind, schema, optimizer="adam", num_shards=1, **options):
         model.compile(keras.optimizers.SGD(1.0), loss)
         return model
     made = {
-        "adam": lambda: keras.optimizers.Adam(
+        "adam": lambda: optimizers.LazyAdam(
             keras.optimizers.schedules.ExponentialDecay(0.02, 4, 0.9)
         ),
         "rowwise": lambda: optimizers.RowwiseAdagrad(0.1),

@@ -230,4 +230,4 @@ def test_a_wrong_cluster_is_said_before_anything_starts(config, message, monkeyp
         text = config if isinstance(config, str) else json.dumps(config)
         monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=message):
-        make_strategy("multi_worker_mirrored")
+        make_strategy("multi_worker_mirrored", timeout_seconds=0.5)

@@ -83,7 +83,7 @@ def test_two_workers_train_each_example_once(tmp_path):
     finished(PROGRAM, tmp_path, *arguments, workers=2)
     counts, result = counted(tmp_path, rows)
     np.testing.assert_array_equal(counts, EPOCHS)
-    steps = 3 * -(-200 // BATCH)
+    steps = 3 * -(-200 // BATCH)  # of files of 200 rows
     assert result["iterations"] == EPOCHS * steps
     losses = result["history"]["loss"]
     assert len(losses) == EPOCHS

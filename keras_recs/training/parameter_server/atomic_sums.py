@@ -28,7 +28,7 @@ class AtomicSums(keras.StatelessScope):
             initialize_variables=False,
         )
         self._metrics = list(metrics)
-        self._bases = {id(v): keras.ops.convert_to_tensor(v._value) for v in counts}
+        self._bases = {id(v): v._value.read_value() for v in counts}
         self.state_mapping |= self._bases
         self._sums = {id(v) for v in metrics}
 

@@ -320,13 +320,18 @@ def _lost_servers(coordinator: Any) -> Iterator[None]:
             raise
         said = re.search(r"assertion failed: \[(.*?\.)\]\s", error.message)
         raise NonFiniteStep(
-            f"{said[1] if said else error.message} Nothing of the step was applied. "
+            f"{_plain(said[1] if said else error.message)} Nothing of the step was applied. "
             "Mend the data or lower the learning rate; on_nonfinite='skip' leaves such "
             "batches out."
         ) from None
     except BaseException:
         _let_go(coordinator)
         raise
+
+
+def _plain(text: str) -> str:
+    """Without what TensorFlow puts before quotes."""
+    return text.replace("\\'", "'").replace('\\"', '"')
 
 
 def _let_go(coordinator: Any) -> None:
