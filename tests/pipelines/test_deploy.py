@@ -138,10 +138,7 @@ import json, sys
 from absl import flags
 from pipelines import train
 from pipelines.config import load_config
-strategy, *arguments = sys.argv[1:]
-if strategy not in flags.FLAGS["strategy"].parser.enum_values:
-    print("null")
-    sys.exit()
+arguments = sys.argv[1:]
 assert flags.FLAGS(["train", *arguments]) == ["train"], "all are flags"
 config = load_config(train.CONFIG.value).replaced(train.SET.value)
 print(json.dumps({
@@ -160,10 +157,8 @@ def test_the_command_is_one_of_the_program(strategy):
     commands = [container["args"] for _, container in pods_of(job)]
     assert all(command == commands[0] for command in commands)
     assert commands[0][:3] == ["python", "-m", "pipelines.train"]
-    done = run_python("-c", PARSED, strategy, *commands[0][3:])
+    done = run_python("-c", PARSED, *commands[0][3:])
     parsed = json.loads(done.stdout)
-    if parsed is None:
-        pytest.skip(f"pipelines.train has no --strategy={strategy} yet")
     assert parsed["strategy"] == strategy
     assert parsed["data"] == "/data"
     assert parsed["workdir"].startswith("/runs/")

@@ -44,7 +44,9 @@ def result_of(folder):
     return json.loads((folder / "result.json").read_text())
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rowwise"])
+@pytest.mark.parametrize(
+    "optimizer", ["adam", pytest.param("rowwise", marks=pytest.mark.large)]
+)
 def test_one_worker_trains_as_one_machine(optimizer, tmp_path):
     schema = write(tmp_path, valid=True)
     finished(
@@ -76,29 +78,18 @@ def counted(folder, rows, epochs=EPOCHS):
 
 
 def test_two_workers_train_each_example_once(tmp_path):
-    """Also a metric, the count of steps, shuffling, rounds and a file for both."""
+    """They share the records of one file, in another order each epoch."""
     rows = 600
-    write(tmp_path, "counting", rows, shards=3)
+    write(tmp_path, "counting", rows)
     arguments = ("model=counting", f"rows={rows}", "shuffle=yes")
     finished(PROGRAM, tmp_path, *arguments, workers=2)
     counts, result = counted(tmp_path, rows)
     np.testing.assert_array_equal(counts, EPOCHS)
-    steps = 3 * -(-200 // BATCH)  # of files of 200 rows
-    assert result["iterations"] == EPOCHS * steps
-    losses = result["history"]["loss"]
-    assert len(losses) == EPOCHS
-    assert all(map(np.isfinite, losses))
-
-    # The files are not of one size, and one of them is shared.
-    for path in sorted(tmp_path.glob("train-*"))[1:]:
-        path.unlink()
-    for name in ("manifest-train.json", "manifest.json"):
-        (tmp_path / name).unlink(missing_ok=True)
-    finished(PROGRAM, tmp_path, *arguments, "round_steps=3", workers=2)
-    counts, result = counted(tmp_path, rows)
-    assert sorted(set(counts)) == [0, EPOCHS]
-    assert (counts == EPOCHS).sum() == 200
-    assert result["iterations"] >= EPOCHS * -(-200 // BATCH)
+    assert result["iterations"] == EPOCHS * -(-rows // BATCH)
+    assert len(result["history"]["loss"]) == EPOCHS
+    # Each example adds its weight, which falls by one an epoch, to the loss.
+    first, second = result["history"]["loss"]
+    assert second < first < 0
 
 
 def wait_for(cluster, what):
@@ -170,7 +161,8 @@ def test_steps_that_are_not_finite(tmp_path):
     assert "NonFiniteStep: Epoch 0" in said
     assert "feature 'x' is 1e+30 in row 8 of the batch" in said
     assert "Nothing of the step was applied" in said
-    said = finished(PROGRAM, tmp_path, "on_nonfinite=skip", "model=own_step", workers=2)
+    options = ("on_nonfinite=skip", "model=own_step", "round_steps=3")
+    said = finished(PROGRAM, tmp_path, *options, workers=2)
     result = result_of(tmp_path)
     assert result["history"]["skipped_steps"] == [1, 2]
     assert result["iterations"] == EPOCHS * (8 - 1)

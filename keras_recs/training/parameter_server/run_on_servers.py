@@ -318,11 +318,11 @@ def _lost_servers(coordinator: Any) -> Iterator[None]:
         _let_go(coordinator)
         if MARK not in error.message:
             raise
-        said = re.search(r"assertion failed: \[(.*?\.)\]\s", error.message)
+        found = re.search(r"assertion failed: \[(.*?\.)\]\s", error.message)
+        said = _plain(found[1] if found else error.message)
         raise NonFiniteStep(
-            f"{_plain(said[1] if said else error.message)} Nothing of the step was applied. "
-            "Mend the data or lower the learning rate; on_nonfinite='skip' leaves such "
-            "batches out."
+            f"{said} Nothing of the step was applied. Mend the data or lower the "
+            "learning rate; on_nonfinite='skip' leaves such batches out."
         ) from None
     except BaseException:
         _let_go(coordinator)
