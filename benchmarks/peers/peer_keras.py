@@ -73,7 +73,7 @@ def tfrecord_dataset(spec: Spec):
             inputs[f"C{i}"] = tf.cast(inputs[f"C{i}"], tf.int32)
         return inputs, label
 
-    files = tf.data.Dataset.list_files(f"{spec.data}/*", seed=spec.seed)
+    files = tf.data.Dataset.list_files(f"{spec.data}/*.tfrecord", seed=spec.seed)
     return (
         files.interleave(
             tf.data.TFRecordDataset,

@@ -103,7 +103,7 @@ def main() -> None:
     peer_keras.start(spec)
     schema = make_schema(spec)
     if spec.input == "tfrecord":
-        files = f"{spec.data}/*"
+        files = f"{spec.data}/*.tfrecord"
         records = keras_recs.data.tfrecord_dataset(
             files, schema, spec.batch, seed=spec.seed, drop_remainder=True
         )

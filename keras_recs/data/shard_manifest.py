@@ -41,6 +41,12 @@ def shard_set(path: str) -> tuple[str, int] | None:
     return None if match is None else (match[1], int(match[2]))
 
 
+def is_manifest(path: str) -> bool:
+    """Whether a file is named as a manifest is."""
+    name = os.path.basename(path)
+    return name == MANIFEST or _OWN.fullmatch(name) is not None
+
+
 def write_shard_manifest(
     folder: Path,
     name: str,

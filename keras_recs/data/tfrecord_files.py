@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from keras_recs.data.shard_manifest import shard_set
+from keras_recs.data.shard_manifest import is_manifest, shard_set
 
 _HEADER = struct.Struct("<Q")
 _RECORD_OVERHEAD = 16  # length, its checksum, the data's checksum
@@ -35,6 +35,8 @@ class TFRecordFile:
 def list_files(files: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
     """Paths that a path, a glob, or a list of them stand for, sorted.
 
+    The manifests beside TFRecord files are passed over.
+
     Raises:
         ValueError: if there is no pattern, or one matches nothing.
     """
@@ -44,7 +46,7 @@ def list_files(files: str | os.PathLike | Sequence[str | os.PathLike]) -> list[s
         raise ValueError("`files` must name at least one TFRecord file. Received: []")
     for pattern in patterns:
         found = sorted(glob.glob(os.fspath(pattern)))
-        found = [path for path in found if os.path.isfile(path)]
+        found = [p for p in found if os.path.isfile(p) and not is_manifest(p)]
         if not found:
             raise ValueError(
                 "`files` must be existing TFRecord files or patterns of them. "

@@ -483,6 +483,16 @@ def test_manifests_of_others_are_passed_over(tmp_path):
     assert numbers(dataset_of(tmp_path / "part-*")) == list(range(6))
 
 
+def test_a_glob_of_all_files_passes_over_the_manifest(tmp_path):
+    """Data sets that were read so before they had one still are."""
+    shards = write_set(tmp_path, 6)
+    (tmp_path / "log.csv").unlink()
+    assert numbers(dataset_of(tmp_path / "*")) == list(range(6))
+    shards[1].unlink()
+    with pytest.raises(ValueError, match=f"{shards[1]}' is missing"):
+        dataset_of(tmp_path / "*")
+
+
 def test_what_a_manifest_holds(tmp_path):
     (tmp_path / "log.csv").write_text("x,y\n1,2\nbad,3\n4,5\n", "utf-8")
     written = write_tfrecords(
