@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_recs.data.parse_examples import parse_examples
+from keras_recs.data.record_blocks import record_blocks
 from keras_recs.data.tfrecord_files import TFRecordFile
 from keras_recs.data.training_batch import training_batch
 from keras_recs.schema import Schema
 
-_BLOCK = 512  # records that travel together from a file
 _CHUNKS_A_WORKER = 4  # an epoch ends for all at about the same time
 _CHUNKS_A_FILE = 16  # each reads past the ones before it
 
@@ -136,7 +136,7 @@ class RecordSource:
         import tensorflow as tf
 
         read = tf.data.TFRecordDataset(path, compression, buffer_size=1 << 20)
-        read = read.ignore_errors(log_warning=False).skip(first).take(num_records)
+        read = record_blocks(path, read.skip(first).take(num_records))
         end = tf.data.Dataset.from_tensors(tf.constant([], tf.string))
 
         def count(seen, block):
@@ -157,7 +157,7 @@ class RecordSource:
                 return seen + tf.size(block, tf.int64), block
 
         zero = tf.constant(0, tf.int64)
-        blocks = read.batch(_BLOCK).concatenate(end).scan(zero, count)
+        blocks = read.concatenate(end).scan(zero, count)
         if not self.shuffle:
             return blocks
         window = blocks.rebatch(self.shuffle_buffer).enumerate()

@@ -14,6 +14,7 @@ from keras_recs.data.kept_examples import kept_examples
 from keras_recs.data.manifest_damage import FileDamage, manifest_damage
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
+from keras_recs.data.record_blocks import BLOCK, record_blocks
 from keras_recs.data.record_source import RecordSource
 from keras_recs.data.tfrecord_files import (
     TFRecordFile,
@@ -23,8 +24,6 @@ from keras_recs.data.tfrecord_files import (
 )
 from keras_recs.data.training_batch import training_batch
 from keras_recs.schema import Schema
-
-_BLOCK = 512  # records that travel together from a file
 
 
 def tfrecord_dataset(
@@ -130,7 +129,7 @@ def tfrecord_dataset(
     else:
         dataset = dataset.flat_map(read_file)
     if num_workers > 1 and not by_file:
-        dataset = dataset.unbatch().shard(num_workers, worker_index).batch(_BLOCK)
+        dataset = dataset.unbatch().shard(num_workers, worker_index).batch(BLOCK)
         num_records = len(range(worker_index, num_records, num_workers))
     if shuffle:
         dataset = _shuffled(dataset, shuffle_buffer or 16 * batch_size, seed)
@@ -172,7 +171,7 @@ def _warn_of_absent_columns(files: list[TFRecordFile], schema: Schema) -> None:
     records = tf.data.TFRecordDataset(first.path, first.compression)
     found: set[str] = set()
     try:
-        for record in records.take(_BLOCK).as_numpy_iterator():
+        for record in records.take(BLOCK).as_numpy_iterator():
             found |= set(tf.train.Example.FromString(record).features.feature)
             if found.issuperset(schema.columns):
                 return
@@ -181,7 +180,7 @@ def _warn_of_absent_columns(files: list[TFRecordFile], schema: Schema) -> None:
     logging.warning(
         "None of the first %d records of '%s' has %s: a missing value in each, or a "
         "name that differs? They have %s.",
-        min(_BLOCK, first.num_records),
+        min(BLOCK, first.num_records),
         first.path,
         sorted(set(schema.columns) - found),
         sorted(found),
@@ -229,11 +228,7 @@ def _read_file(path, compression, num_records, keep=None):
     import tensorflow as tf
 
     records = tf.data.TFRecordDataset(path, compression, buffer_size=1 << 20)
-    # A file that cannot be opened would be tried again for ever: it fails here before.
-    opened = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1).batch(1)
-    nothing = opened.filter(lambda _: tf.constant(False))
-    blocks = records.ignore_errors(log_warning=False).batch(_BLOCK)
-    blocks = nothing.concatenate(blocks)
+    blocks = record_blocks(path, records)
     end = tf.data.Dataset.from_tensors(tf.constant([], tf.string))
 
     def count(state, block):
