@@ -1,1 +1,1 @@
-"""Parameter servers: what they cost, what they survive, and whether they learn the same."""
+"""Parameter servers: what they cost and survive, and whether they learn the same."""

@@ -9,6 +9,7 @@ job ends with its epoch. What is measured: whether it comes to its end, how ofte
 example was trained beyond once an epoch, and how many steps each lost server took back.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -88,7 +89,7 @@ def killed(folder: Path, rng) -> dict:
             # Those that the chief still saw before it noticed count too.
             wait_for_steps(steps, seen, launcher)
             place = [epoch * per_epoch + batch for epoch, batch in lines_of(steps)]
-            falls = [a - b for a, b in zip(place, place[1:]) if b <= a]
+            falls = [a - b for a, b in itertools.pairwise(place) if b <= a]
             taken_back.append(max(0, falls[-1] + 1) if falls else 0)
             print(f"{len(taken_back)} servers lost, at step {before[-1]}", flush=True)
             with open(steps, "w", encoding="ascii"):  # falls are of this one

@@ -2,9 +2,9 @@
 
   python -m benchmarks.servers.runs KIND FOLDER STRATEGY
 
-`wide` is a DeepFM on 26 features of 40,000 values each. `counting` has a weight for each
-example, which falls by 1 when the example is trained; it ends with the epoch in which
-`FOLDER/enough` appears. The folder has what `write` puts there.
+`wide` is a DeepFM on 26 features of 40,000 values each. `counting` has a weight for
+each example, which falls by 1 when the example is trained; it ends with the epoch in
+which `FOLDER/enough` appears. The folder has what `write` puts there.
 """
 
 import json

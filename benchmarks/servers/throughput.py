@@ -35,7 +35,8 @@ def run(folder: Path, num_workers: int) -> dict:
     command += ["benchmarks.servers.runs", "wide", str(folder), strategy]
     subprocess.run(command, check=True, timeout=LIMIT, stdout=subprocess.DEVNULL)
     history = json.loads((folder / "result.json").read_text())
-    steps = -(-ROWS["wide"] // BATCH["wide"])
+    epochs = len(history["history"]["loss"])
+    steps = history["iterations"] / epochs
     seconds = history["history"]["epoch_seconds"][1:]
     moved = history["history"]["epoch_bytes"][1:]
     return {
@@ -43,8 +44,20 @@ def run(folder: Path, num_workers: int) -> dict:
         "examples_per_second": ROWS["wide"] / float(np.mean(seconds)),
         "bytes_per_step": float(np.mean(moved)) / steps,
         "iterations": history["iterations"],
-        "scheduled_steps": steps * len(history["history"]["loss"]),
+        "scheduled_steps": epochs * steps_of(folder, num_workers),
     }
+
+
+def steps_of(folder: Path, num_workers: int) -> int:
+    """Steps of an epoch: of all data, or of the chunks that workers share."""
+    from keras_recs import Schema
+    from keras_recs.data import tfrecord_dataset
+
+    schema = Schema.load(folder / "prepared")
+    data = tfrecord_dataset(str(folder / "train-*"), schema, BATCH["wide"])
+    if not num_workers:
+        return int(data.cardinality())
+    return sum(chunk.num_steps for chunk in data.record_source.chunks(num_workers))
 
 
 def floor(folder: Path) -> dict:
@@ -64,7 +77,7 @@ def floor(folder: Path) -> dict:
     dense -= sum(int(np.prod(v.shape)) for v in tables)
     # Each table, of vectors or of first-order weights, is asked for the same values.
     widths = {int(v.shape[1]) for v in tables}
-    numbers = 8  # bytes of a row's number
+    numbers = 4  # bytes of a row's number
     in_rows = sum(2 * np.mean(rows) * (4 * width + numbers) for width in widths)
     return {
         "distinct_rows": float(np.mean(rows)),
