@@ -76,9 +76,7 @@ def _multi_worker_mirrored(timeout_seconds: float):
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _parameter_server(
-    timeout_seconds: float, placement: str | os.PathLike | None
-):
+def _parameter_server(timeout_seconds: float, placement: str | os.PathLike | None):
     cluster = Cluster.from_environment(timeout_seconds)
     missing = {"chief", "worker", "ps"} - set(cluster.addresses)
     if missing or len(cluster.addresses["chief"]) > 1 or cluster.task == "evaluator":

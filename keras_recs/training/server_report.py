@@ -65,7 +65,9 @@ def server_report(
     measured = ServerLoads(loads, there or 1, num_batches)
     if there and num_servers in (None, there):
         return measured
-    return measured.planned(measured.num_servers if num_servers is None else num_servers)
+    return measured.planned(
+        measured.num_servers if num_servers is None else num_servers
+    )
 
 
 def _check(model: keras.Model) -> None:

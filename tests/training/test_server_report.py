@@ -1,14 +1,14 @@
 """Loads of parameter servers: measured, spread, and what number of shards is proposed."""
 
-import json
+import dataclasses
 import types
 
 import keras
 import numpy as np
 import pytest
 
-from keras_recs import CategoricalFeature, Label, NumericFeature, Schema, models
-from keras_recs.data import array_dataset
+from keras_recs import CategoricalFeature, Label, Schema, models
+from keras_recs.data import array_dataset, tfrecord_dataset
 from keras_recs.optimizers import LazyAdam
 from keras_recs.training import make_strategy, server_report
 from keras_recs.training.parameter_server.assign_servers import assign_servers
@@ -17,8 +17,10 @@ from keras_recs.training.parameter_server.server_loads import (
     ServerLoads,
     VariableLoad,
 )
-
-RARE = 2  # the first row of a vocabulary
+from tests.training.clusters import finished
+from tests.training.server_run import BATCH
+from tests.training.server_run import make_model as server_model
+from tests.training.test_parameter_server import PROGRAM, result_of, write
 
 
 def make_schema(rows=10):
@@ -26,8 +28,7 @@ def make_schema(rows=10):
         features=[
             CategoricalFeature("item", vocabulary_size=rows),
             CategoricalFeature("word", vocabulary_size=4),
-            NumericFeature("x", fitted=None),
-        ][:2],
+        ],
         labels=[Label("click")],
     )
 
@@ -169,7 +170,9 @@ def test_a_file_that_is_no_report(text, tmp_path):
     path = tmp_path / "servers.json"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(ValueError, match=r"servers.json' is not what `ServerLoads.save"):
+    with pytest.raises(
+        ValueError, match=r"servers.json' is not what `ServerLoads.save"
+    ):
         ServerLoads.load(path)
 
 
@@ -341,10 +344,47 @@ def test_the_number_of_shards_by_hand():
     assert loads.num_shards() == 4
     assert loads.num_shards(2) == 2
     assert loads.num_shards(1) == 1
-    half = ServerLoads((load_of("t/embeddings", 1, 1.0, True), load_of("k", 1, 1.0)), 4, 1)
+    half = ServerLoads(
+        (load_of("t/embeddings", 1, 1.0, True), load_of("k", 1, 1.0)), 4, 1
+    )
     assert half.num_shards() == 2
     with pytest.raises(ValueError, match=r"num_servers=0"):
         loads.num_shards(0)
 
 
 # === On servers ===
+
+
+@pytest.mark.distributed
+def test_variables_lie_where_the_placement_says(tmp_path):
+    """And the report of servers is that of one machine."""
+    schema = write(tmp_path)
+    model = server_model("deepfm", schema, num_shards=2)
+    train = tfrecord_dataset(str(tmp_path / "train-*"), schema, BATCH, shuffle=False)
+    model.optimizer.build(model.trainable_variables)
+    plain = server_report(model, train)
+    # A weight that asks for so much has a server for itself, for all its few bytes.
+    name = "deep/dense_0/bias"
+    busy = [
+        dataclasses.replace(v, traffic_bytes=1e9) if v.name == name else v
+        for v in plain.variables
+    ]
+    busy = dataclasses.replace(plain, variables=tuple(busy))
+    busy.save(tmp_path / "busy.json")
+    options = (f"placement={tmp_path / 'busy.json'}", "num_shards=2", "epochs=1")
+    finished(PROGRAM, tmp_path, *options, ps=2)
+    planned = by_name(busy.planned(2))
+    servers = result_of(tmp_path)["servers"]
+    assert servers.keys() == planned.keys()
+    for path, device in servers.items():
+        assert f"/job:ps/replica:0/task:{planned[path].server}/" in device, path
+    mine = planned[name].server
+    alone = [path for path, load in planned.items() if load.server == mine]
+    assert sum(planned[path].num_bytes for path in alone) < 0.5 * sum(
+        load.num_bytes for load in planned.values()
+    )
+
+    measured = by_name(ServerLoads.load(tmp_path / "servers.json"))
+    for path, load in by_name(plain).items():
+        expected = dataclasses.replace(load, server=planned[path].server)
+        assert measured[path] == expected, path
