@@ -15,11 +15,11 @@ Examples:
       --strategy=parameter_server
 
 It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
-checkpoints/ and tensorboard/; under parameter servers also servers.json, which says what
-each of them had to do, and which --placement takes. Run again after an interruption, it
-goes on at the very batch of the last checkpoint; SIGTERM makes one and ends with status
-143. Run again after the end, it does nothing. --overwrite starts anew. `batch_size` is
-that of all replicas together; with parameter servers, of a worker.
+checkpoints/ and tensorboard/, and under parameter servers a servers.json: what each of
+them had to do, as --placement takes it. Run again after an interruption, it goes on at
+the very batch of the last checkpoint; SIGTERM makes one and ends with status 143. Run
+again after the end, it does nothing. --overwrite starts anew. `batch_size` is that of
+all replicas together; with parameter servers, of a worker.
 """
 
 import sys

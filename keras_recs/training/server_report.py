@@ -123,7 +123,7 @@ def _recording(stacks: Sequence[StackedTables]) -> Iterator[list]:
         return call_and_record
 
     for stack in stacks:
-        stack.call = recorded(stack, stack.call)
+        stack.call = recorded(stack, stack.call)  # type: ignore[method-assign]
     try:
         yield asked
     finally:

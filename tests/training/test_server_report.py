@@ -152,7 +152,7 @@ def test_file_and_table(tmp_path):
         v.num_bytes for v in loads.variables
     )
     lines = str(loads).splitlines()
-    assert lines[0].split() == "server MiB requests a step KiB a step".split()
+    assert " ".join(lines[0].split()) == "server MiB requests a step KiB a step"
     assert len(lines) == 1 + 3 + 1 + 1 + len(loads.variables)
     one = loads.servers[2]
     assert lines[3].split() == [

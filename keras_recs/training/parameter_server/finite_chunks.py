@@ -43,7 +43,8 @@ class FiniteChunks:
             A list that holds a bool tensor, once the step is traced: whether it was
             applied. Empty where all are.
         """
-        optimizer, finite = model.optimizer, []
+        optimizer = model.optimizer
+        finite: list[Any] = []
         if self.policy == "ignore":
             yield finite
             return

@@ -322,9 +322,9 @@ def _lost_servers(coordinator: Any) -> Iterator[None]:
             raise
         said = re.search(r"assertion failed: \[(.*?\.)\]\s", error.message)
         raise NonFiniteStep(
-            f"{_plain(said[1] if said else error.message)} Nothing of the step was applied. "
-            "Mend the data or lower the learning rate; on_nonfinite='skip' leaves such "
-            "batches out."
+            f"{_plain(said[1] if said else error.message)} Nothing of the step was "
+            "applied. Mend the data or lower the learning rate; on_nonfinite='skip' "
+            "leaves such batches out."
         ) from None
     except BaseException:
         _let_go(coordinator)
