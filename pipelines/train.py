@@ -15,10 +15,11 @@ Examples:
       --strategy=parameter_server
 
 It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, history.csv,
-checkpoints/ and tensorboard/. Run again after an interruption, it goes on at the very
-batch of the last checkpoint; SIGTERM makes one and ends with status 143. Run again
-after the end, it does nothing. --overwrite starts anew. `batch_size` is that of all
-replicas together; with parameter servers, of a worker.
+checkpoints/ and tensorboard/, and under parameter servers a servers.json: what each of
+them had to do, as --placement takes it. Run again after an interruption, it goes on at
+the very batch of the last checkpoint; SIGTERM makes one and ends with status 143. Run
+again after the end, it does nothing. --overwrite starts anew. `batch_size` is that of
+all replicas together; with parameter servers, of a worker.
 """
 
 import sys
@@ -55,6 +56,9 @@ ON_NONFINITE = flags.DEFINE_enum(
 ROUND_STEPS = flags.DEFINE_integer(
     "round_steps", None, "With parameter servers: steps that wait for each other.", 1
 )
+PLACEMENT = flags.DEFINE_string(
+    "placement", None, "With parameter servers: a servers.json that spreads variables."
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -64,6 +68,7 @@ def train(
     strategy_name: str,
     overwrite: bool = False,
     is_done: bool = False,
+    placement: str | None = None,
     **fit_options,
 ):
     """Trains as configured.
@@ -74,6 +79,7 @@ def train(
         strategy_name: as `keras_recs.training.make_strategy` takes it.
         overwrite: whether a run that is there is replaced.
         is_done: whether this process found the run complete.
+        placement: as `keras_recs.training.make_strategy` takes it.
         **fit_options: of `keras_recs.training.fit`.
 
     Returns:
@@ -86,7 +92,7 @@ def train(
     from keras_recs.training.run_identity import clear_run
     from keras_recs.training.workers import Workers
 
-    strategy = keras_recs.training.make_strategy(strategy_name)
+    strategy = keras_recs.training.make_strategy(strategy_name, placement=placement)
     workers = Workers(strategy)
     if any(workers.gather(is_done)):
         return None
@@ -121,7 +127,7 @@ def train(
             clear_run(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         config.save(workdir / "config.json")
-    return keras_recs.training.fit(
+    history = keras_recs.training.fit(
         model,
         batches,
         schema,
@@ -134,6 +140,11 @@ def train(
         verbose="auto" if sys.stdout.isatty() else 2,
         **fit_options,
     )
+    if strategy_name == "parameter_server":
+        report = keras_recs.training.server_report(model, batches)
+        report.save(workdir / "servers.json")
+        logging.info("The parameter servers:\n%s", report)
+    return history
 
 
 def share_of_batch(config: Config, num_replicas: int, num_workers: int) -> int:
@@ -191,6 +202,7 @@ def main(_) -> None:
             STRATEGY.value,
             OVERWRITE.value,
             is_done,
+            PLACEMENT.value,
             checkpoint_seconds=CHECKPOINT_SECONDS.value,
             checkpoint_steps=CHECKPOINT_STEPS.value,
             on_nonfinite=ON_NONFINITE.value,

@@ -8,6 +8,7 @@ from keras_recs.training.grow_table import grow_table
 from keras_recs.training.initialize_table import initialize_table
 from keras_recs.training.make_strategy import make_strategy
 from keras_recs.training.non_finite_step import NonFiniteStep
+from keras_recs.training.server_report import server_report
 from keras_recs.training.set_row_counts import set_row_counts
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "grow_table",
     "initialize_table",
     "make_strategy",
+    "server_report",
     "set_row_counts",
 ]

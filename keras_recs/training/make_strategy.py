@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+
 from keras_recs.training.await_cluster import await_cluster
 from keras_recs.training.cluster import Cluster
 from keras_recs.training.parameter_server.place_variables import PlaceByBytes
 from keras_recs.training.parameter_server.serve import serve
+from keras_recs.training.parameter_server.server_loads import ServerLoads
 
 STRATEGIES = ("none", "mirrored", "multi_worker_mirrored", "parameter_server")
 
 
-def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
+def make_strategy(
+    name: str = "none",
+    timeout_seconds: float = 300.0,
+    placement: str | os.PathLike | None = None,
+):
     """Makes the `tf.distribute` strategy of a name.
 
     For several workers each process calls it, before TensorFlow is used for anything
@@ -23,20 +30,29 @@ def make_strategy(name: str = "none", timeout_seconds: float = 300.0):
             is a worker or a ps the call serves the chief and does not return).
         timeout_seconds: float. How long to wait for the names of the other processes,
             and then for them. Defaults to `300.0`.
+        placement: path of what `server_report` measured, for `"parameter_server"`: its
+            variables lie where bytes and traffic of the servers are even. Defaults to
+            `None`: they lie where the fewest bytes are.
 
     Returns:
         `tf.distribute.Strategy`; build and compile the model in its `scope()`.
 
     Raises:
-        ValueError: for an unknown name, or a `TF_CONFIG` that is missing or wrong.
+        ValueError: for an unknown name, a `TF_CONFIG` that is missing or wrong, or a
+            `placement` that cannot be read or is for another strategy.
         TimeoutError: if a process of the cluster does not come; it is named.
     """
     if name not in STRATEGIES:
         raise ValueError(f"`name` must be one of {STRATEGIES}. Received: name={name!r}")
+    if placement is not None and name != "parameter_server":
+        raise ValueError(
+            "`placement` is for the strategy 'parameter_server': others have no "
+            f"servers. Received: placement='{placement}' and name={name!r}"
+        )
     if name == "multi_worker_mirrored":
         return _multi_worker_mirrored(timeout_seconds)
     if name == "parameter_server":
-        return _parameter_server(timeout_seconds)
+        return _parameter_server(timeout_seconds, placement)
     import tensorflow as tf
 
     if name == "none":
@@ -60,7 +76,7 @@ def _multi_worker_mirrored(timeout_seconds: float):
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _parameter_server(timeout_seconds: float):
+def _parameter_server(timeout_seconds: float, placement: str | os.PathLike | None):
     cluster = Cluster.from_environment(timeout_seconds)
     missing = {"chief", "worker", "ps"} - set(cluster.addresses)
     if missing or len(cluster.addresses["chief"]) > 1 or cluster.task == "evaluator":
@@ -70,6 +86,7 @@ def _parameter_server(timeout_seconds: float):
         )
     if cluster.task != "chief":
         serve(cluster, timeout_seconds)
+    measured = None if placement is None else ServerLoads.load(placement)
     await_cluster(cluster, timeout_seconds)
     import tensorflow as tf
 
@@ -83,5 +100,5 @@ def _parameter_server(timeout_seconds: float):
             rpc_layer="grpc",
         )
     )
-    PlaceByBytes(strategy)
+    strategy.placement = PlaceByBytes(strategy, measured)
     return strategy

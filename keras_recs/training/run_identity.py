@@ -23,6 +23,7 @@ _RUN_FILES = (
     "schema.json",
     "vocabularies",
     "history.csv",
+    "servers.json",
     "metrics.json",
     "plots",
     "checkpoints",

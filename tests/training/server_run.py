@@ -96,12 +96,14 @@ def main():
     options = dict(word.split("=", 1) for word in sys.argv[2:])
     from keras_recs.training import make_strategy
 
-    strategy = make_strategy("parameter_server", timeout_seconds=60)
+    strategy = make_strategy(
+        "parameter_server", timeout_seconds=60, placement=options.get("placement")
+    )
     import keras
 
     from keras_recs import Schema
     from keras_recs.data import tfrecord_dataset
-    from keras_recs.training import fit
+    from keras_recs.training import fit, server_report
 
     kind, rows = options.get("model", "deepfm"), int(options.get("rows", 128))
     schema = Schema.load(folder / "prepared")
@@ -147,10 +149,13 @@ def main():
         counts = -linear.read_rows("row", np.arange(2, 2 + rows))[:, 0]
         np.save(folder / "counts.npy", counts)
     placed = sorted({v._value.device for v in model.weights})
+    if "placement" in options:
+        server_report(model, train).save(folder / "servers.json")
     result = {
         "history": history.history,
         "iterations": int(model.optimizer.iterations.numpy()),
         "devices": placed,
+        "servers": {v.path: v._value.device for v in model.trainable_variables},
     }
     (folder / "result.json").write_text(json.dumps(result))
     print("done", os.getpid(), flush=True)

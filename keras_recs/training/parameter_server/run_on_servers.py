@@ -77,6 +77,8 @@ def run_on_servers(
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with strategy.scope():
         build(model, train)
+    if hasattr(strategy, "placement"):  # else it is not of `make_strategy`
+        strategy.placement.check(model)
     with _lost_servers(coordinator):
         calls = keras.callbacks.CallbackList(
             list(callbacks),
