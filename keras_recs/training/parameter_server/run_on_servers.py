@@ -86,6 +86,7 @@ def run_on_servers(
             add_progbar=verbose != 0,
             verbose=verbose,
             epochs=epochs,
+            steps=_num_steps(source.chunks(strategy.extended._num_workers)),
             model=model,
         )
         model.stop_training = False
@@ -137,7 +138,7 @@ class _Job:
         self.watch = ServerWatch(resolver.cluster_spec().as_dict()["ps"])
         self.steps = np.array([chunk.num_steps for chunk in chunks], "int64")
         self.logs: dict[str, Any] = {}
-        calls.set_params({**calls.params, "steps": int(self.steps.sum())})
+        calls.set_params({**calls.params, "steps": _num_steps(chunks)})
 
     def run_epoch(self, position: ServerPosition, request: Any) -> ServerPosition:
         """Trains what is left of an epoch."""
@@ -243,6 +244,10 @@ class _Job:
             self._looked = time.monotonic()
         self._told = count
         self.calls.on_train_batch_end(count - 1, self.logs)
+
+
+def _num_steps(chunks: list[Chunk]) -> int:
+    return sum(chunk.num_steps for chunk in chunks)
 
 
 def _source(train: Any) -> RecordSource:
