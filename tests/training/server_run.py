@@ -141,7 +141,7 @@ def main():
         checkpoint_seconds=float(options.get("seconds", 60)),
         on_nonfinite=options.get("on_nonfinite", "stop"),
         round_steps=int(rounds) if rounds else None,
-        verbose=0,
+        verbose=2,
     )
     np.savez(folder / "weights.npz", *model.get_weights())
     if kind == "counting":

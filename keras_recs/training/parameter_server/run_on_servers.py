@@ -86,6 +86,7 @@ def run_on_servers(
             add_progbar=verbose != 0,
             verbose=verbose,
             epochs=epochs,
+            steps=None,  # known when the data are cut
             model=model,
         )
         model.stop_training = False
