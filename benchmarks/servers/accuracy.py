@@ -3,7 +3,7 @@ r"""Whether workers that do not wait for each other learn as well as one machine
   python -m benchmarks.servers.accuracy --data_dir=data [--seeds=0,1,2]
 
 The same DeepFM is trained by `pipelines.train` on one machine and by two workers with
-two parameter servers, on the synthetic click log and on Frappe (`data_dir/frappe`), with
+two parameter servers, on the synthetic click log and on `data_dir/frappe`, with
 the same seeds. AUC is that of the best epoch on the validation part.
 """
 
@@ -43,7 +43,8 @@ def prepare_synthetic(folder: Path) -> None:
     from keras_recs import data
 
     schema = data.synthetic_clicks(folder / "clicks.csv")
-    data.prepare(folder / "clicks.csv", schema, folder / "prepared")
+    split = data.Split(kind="time")
+    data.prepare(folder / "clicks.csv", schema, folder / "prepared", split=split)
 
 
 def prepare_frappe(folder: Path) -> None:

@@ -23,7 +23,14 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.hardware import hardware
-from benchmarks.servers.runs import BATCH, CHECKPOINT_STEPS, ROWS, write
+from benchmarks.servers.runs import (
+    BATCH,
+    CHECKPOINT_STEPS,
+    ROWS,
+    steps_of,
+    tasks_of,
+    write,
+)
 
 KILLS = flags.DEFINE_integer("kills", 20, "Of each kind.", 1)
 SEED = flags.DEFINE_integer("seed", 0, "Of the order and the moments.")
@@ -31,22 +38,6 @@ OUTPUT = flags.DEFINE_string(
     "output", "benchmarks/results/server_kills.json", "JSON file."
 )
 LIMIT = 120  # seconds in which training must go on
-
-
-def tasks_of(launcher: int) -> dict[str, int]:
-    """Process of each task, such as "ps 0", by what its environment says."""
-    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text("ascii")
-    found = {}
-    for child in children.split():
-        try:
-            entries = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
-        except OSError:  # it ended
-            continue
-        for entry in entries:
-            if entry.startswith(b"TF_CONFIG="):
-                task = json.loads(entry.partition(b"=")[2])["task"]
-                found[f"{task['type']} {task['index']}"] = int(child)
-    return found
 
 
 def lines_of(path: Path) -> list[tuple[int, int]]:
@@ -68,7 +59,7 @@ def wait_for_steps(path: Path, seen: int, launcher: subprocess.Popen) -> None:
 
 def killed(folder: Path, rng) -> dict:
     """Runs the job with all kills."""
-    steps, per_epoch = folder / "steps.txt", -(-ROWS["counting"] // BATCH["counting"])
+    steps, per_epoch = folder / "steps.txt", steps_of("counting", folder, 2)
     command = [sys.executable, "-m", "pipelines.launch_local", "--workers=2", "--ps=2"]
     command += ["--max_restarts=1000", "--grace_seconds=5", "--", "python", "-m"]
     command += ["benchmarks.servers.runs", "counting", str(folder), "parameter_server"]
@@ -116,7 +107,7 @@ def main(_) -> None:
         result |= {
             "epochs": epochs,
             "iterations": done["iterations"],
-            "scheduled_steps": epochs * -(-ROWS["counting"] // BATCH["counting"]),
+            "scheduled_steps": epochs * steps_of("counting", folder, 2),
             "examples": ROWS["counting"],
             "batch_size": BATCH["counting"],
             "checkpoint_steps": CHECKPOINT_STEPS,

@@ -8,6 +8,7 @@ which `FOLDER/enough` appears. The folder has what `write` puts there.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -61,12 +62,50 @@ def write(kind: str, folder: Path, num_shards: int = 8) -> None:
     data.write_tfrecords(log, schema, folder / "train", num_shards=num_shards)
 
 
+def steps_of(kind: str, folder: Path, num_workers: int) -> int:
+    """Steps of an epoch: of all data, or of the chunks that workers share."""
+    from keras_recs import Schema
+    from keras_recs.data import tfrecord_dataset
+
+    schema = Schema.load(folder / "prepared")
+    data = tfrecord_dataset(str(folder / "train-*.tfrecord"), schema, BATCH[kind])
+    if not num_workers:
+        return int(data.cardinality())
+    return sum(chunk.num_steps for chunk in data.record_source.chunks(num_workers))
+
+
 def bytes_on_loopback() -> int:
     """Bytes that went between processes of this machine since it runs."""
     for line in Path("/proc/net/dev").read_text("ascii").splitlines():
         if line.strip().startswith("lo:"):
             return int(line.split(":")[1].split()[0])
     raise OSError("This machine has no loopback interface in /proc/net/dev.")
+
+
+def tasks_of(launcher: int) -> dict[str, int]:
+    """Process of each task that a launcher started, such as "ps 0"."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text("ascii")
+    found = {}
+    for child in children.split():
+        try:
+            entries = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        except OSError:  # it ended
+            continue
+        for entry in entries:
+            if entry.startswith(b"TF_CONFIG="):
+                task = json.loads(entry.partition(b"=")[2])["task"]
+                found[f"{task['type']} {task['index']}"] = int(child)
+    return found
+
+
+def cpu_seconds() -> dict[str, float]:
+    """CPU time of the chief, all workers and all servers since they run."""
+    spent = {"chief": 0.0, "worker": 0.0, "ps": 0.0}
+    for name, process in (tasks_of(os.getppid()) or {"chief 0": os.getpid()}).items():
+        stat = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2]
+        ticks = sum(map(int, stat.split()[11:13]))  # in the program and in the system
+        spent[name.split()[0]] += ticks / os.sysconf("SC_CLK_TCK")
+    return spent
 
 
 def make_model(kind: str, schema):
@@ -107,12 +146,14 @@ def main() -> None:
     class Watch(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.epoch = epoch
-            self.start = (time.perf_counter(), bytes_on_loopback())
+            self.start = (time.perf_counter(), bytes_on_loopback(), cpu_seconds())
 
         def on_epoch_end(self, epoch, logs=None):
             seconds = time.perf_counter() - self.start[0]
             logs["epoch_seconds"] = seconds
             logs["epoch_bytes"] = bytes_on_loopback() - self.start[1]
+            for kind, spent in cpu_seconds().items():
+                logs[f"epoch_cpu_{kind}"] = spent - self.start[2][kind]
             if (folder / "enough").exists():
                 self.model.stop_training = True
 

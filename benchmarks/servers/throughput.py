@@ -18,7 +18,15 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.hardware import hardware
-from benchmarks.servers.runs import BATCH, FEATURES, ROWS, VALUES, make_model, write
+from benchmarks.servers.runs import (
+    BATCH,
+    FEATURES,
+    ROWS,
+    VALUES,
+    make_model,
+    steps_of,
+    write,
+)
 
 WORKERS = flags.DEFINE_list("workers", ["1", "2", "3"], "Numbers of workers.")
 OUTPUT = flags.DEFINE_string("output", "benchmarks/results/servers.json", "JSON file.")
@@ -43,21 +51,13 @@ def run(folder: Path, num_workers: int) -> dict:
         "workers": num_workers,
         "examples_per_second": ROWS["wide"] / float(np.mean(seconds)),
         "bytes_per_step": float(np.mean(moved)) / steps,
+        "cpu_ms_per_step": {
+            kind: 1e3 * np.mean(history["history"][f"epoch_cpu_{kind}"][1:]) / steps
+            for kind in ("chief", "worker", "ps")
+        },
         "iterations": history["iterations"],
-        "scheduled_steps": epochs * steps_of(folder, num_workers),
+        "scheduled_steps": epochs * steps_of("wide", folder, num_workers),
     }
-
-
-def steps_of(folder: Path, num_workers: int) -> int:
-    """Steps of an epoch: of all data, or of the chunks that workers share."""
-    from keras_recs import Schema
-    from keras_recs.data import tfrecord_dataset
-
-    schema = Schema.load(folder / "prepared")
-    data = tfrecord_dataset(str(folder / "train-*"), schema, BATCH["wide"])
-    if not num_workers:
-        return int(data.cardinality())
-    return sum(chunk.num_steps for chunk in data.record_source.chunks(num_workers))
 
 
 def floor(folder: Path) -> dict:

@@ -12,8 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_recs.data.record_source import Chunk, RecordSource
+from keras_recs.data.record_source import Chunk
 from keras_recs.training.non_finite_step import NonFiniteStep
+from keras_recs.training.parameter_server.check_trainable import (
+    check_trainable,
+    source_of,
+)
 from keras_recs.training.parameter_server.chunk_function import (
     chunk_arguments,
     chunk_function,
@@ -69,8 +73,8 @@ def run_on_servers(
         ConnectionError: when a parameter server is lost; the same call goes on.
         SystemExit: after SIGTERM; the same call goes on.
     """
-    source = _source(train)
-    _check(model, round_steps)
+    source = source_of(train)
+    check_trainable(model, round_steps)
     strategy = model.distribute_strategy
     import tensorflow as tf
 
@@ -86,7 +90,7 @@ def run_on_servers(
             add_progbar=verbose != 0,
             verbose=verbose,
             epochs=epochs,
-            steps=None,  # known when the data are cut
+            steps=_num_steps(source.chunks(strategy.extended._num_workers)),
             model=model,
         )
         model.stop_training = False
@@ -138,7 +142,7 @@ class _Job:
         self.watch = ServerWatch(resolver.cluster_spec().as_dict()["ps"])
         self.steps = np.array([chunk.num_steps for chunk in chunks], "int64")
         self.logs: dict[str, Any] = {}
-        calls.set_params({**calls.params, "steps": int(self.steps.sum())})
+        calls.set_params({**calls.params, "steps": _num_steps(chunks)})
 
     def run_epoch(self, position: ServerPosition, request: Any) -> ServerPosition:
         """Trains what is left of an epoch."""
@@ -246,58 +250,8 @@ class _Job:
         self.calls.on_train_batch_end(count - 1, self.logs)
 
 
-def _source(train: Any) -> RecordSource:
-    source = getattr(train, "record_source", None)
-    if source is None:
-        raise ValueError(
-            "Under parameter servers the workers read the data themselves: `train` "
-            "must be what `keras_recs.data.tfrecord_dataset` returns, as it is. "
-            f"Received: {type(train).__name__}"
-        )
-    return source
-
-
-def _check(model: keras.Model, round_steps: int | None) -> None:
-    from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
-    from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
-
-    if round_steps is not None and (
-        not isinstance(round_steps, int) or round_steps < 1
-    ):
-        raise ValueError(
-            "`round_steps` must be a positive integer or None. Received: "
-            f"round_steps={round_steps!r}"
-        )
-    if model.steps_per_execution > 1:
-        raise ValueError(
-            "Under parameter servers a worker runs a chunk of steps at a time. Compile "
-            "the model with `steps_per_execution=1`. Received: steps_per_execution="
-            f"{model.steps_per_execution}"
-        )
-    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
-        raise ValueError(
-            "Under parameter servers a loss cannot be scaled by all workers at once. "
-            "Use the dtype policy 'mixed_bfloat16'. Received: 'mixed_float16'"
-        )
-    if model.distribute_strategy.num_replicas_in_sync > 1:
-        raise ValueError(
-            "Under parameter servers a worker trains on one device. Start a worker for "
-            "each GPU (CUDA_VISIBLE_DEVICES). Received: "
-            f"{model.distribute_strategy.num_replicas_in_sync} GPUs a worker"
-        )
-    for table in find_two_level_tables(model):
-        raise ValueError(
-            f"The table of layer '{table.name}' lies partly in files of this machine "
-            "(`hot_rows`). Under parameter servers split it over their memory with "
-            "`num_shards`, and leave out `hot_rows`."
-        )
-    for layer in model._flatten_layers():
-        if isinstance(layer, DynamicVocabulary):
-            raise ValueError(
-                f"Layer '{layer.name}' gives rows to keys in training, which several "
-                "workers at once cannot. Under parameter servers use a vocabulary or "
-                "hash buckets in the place of `max_keys`."
-            )
+def _num_steps(chunks: list[Chunk]) -> int:
+    return sum(chunk.num_steps for chunk in chunks)
 
 
 @contextlib.contextmanager

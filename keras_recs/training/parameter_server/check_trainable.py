@@ -1,0 +1,69 @@
+"""What workers beside parameter servers can train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_recs.data.record_source import RecordSource
+from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
+from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
+
+
+def source_of(train: Any) -> RecordSource:
+    """The records of a data set, or a `ValueError` where workers cannot read them."""
+    source = getattr(train, "record_source", None)
+    if source is None:
+        raise ValueError(
+            "Under parameter servers the workers read the data themselves: `train` "
+            "must be what `keras_recs.data.tfrecord_dataset` returns, as it is. "
+            f"Received: {type(train).__name__}"
+        )
+    return source
+
+
+def check_trainable(model: keras.Model, round_steps: int | None) -> None:
+    """Raises a `ValueError` for what workers beside servers cannot train.
+
+    Args:
+        model: compiled `keras.Model`.
+        round_steps: as `run_on_servers` takes it.
+    """
+    if round_steps is not None and (
+        not isinstance(round_steps, int) or round_steps < 1
+    ):
+        raise ValueError(
+            "`round_steps` must be a positive integer or None. Received: "
+            f"round_steps={round_steps!r}"
+        )
+    if model.steps_per_execution > 1:
+        raise ValueError(
+            "Under parameter servers a worker runs a chunk of steps at a time. Compile "
+            "the model with `steps_per_execution=1`. Received: steps_per_execution="
+            f"{model.steps_per_execution}"
+        )
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "Under parameter servers a loss cannot be scaled by all workers at once. "
+            "Use the dtype policy 'mixed_bfloat16'. Received: 'mixed_float16'"
+        )
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            "Under parameter servers a worker trains on one device. Start a worker for "
+            "each GPU (CUDA_VISIBLE_DEVICES). Received: "
+            f"{model.distribute_strategy.num_replicas_in_sync} GPUs a worker"
+        )
+    for table in find_two_level_tables(model):
+        raise ValueError(
+            f"The table of layer '{table.name}' lies partly in files of this machine "
+            "(`hot_rows`). Under parameter servers split it over their memory with "
+            "`num_shards`, and leave out `hot_rows`."
+        )
+    for layer in model._flatten_layers():
+        if isinstance(layer, DynamicVocabulary):
+            raise ValueError(
+                f"Layer '{layer.name}' gives rows to keys in training, which several "
+                "workers at once cannot. Under parameter servers use a vocabulary or "
+                "hash buckets in the place of `max_keys`."
+            )

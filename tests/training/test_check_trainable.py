@@ -1,0 +1,54 @@
+"""What workers beside parameter servers cannot train is said before they start."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_recs import CategoricalFeature, Label, Schema
+from keras_recs.data import array_dataset
+from keras_recs.models import logistic_regression
+from keras_recs.training.parameter_server.check_trainable import (
+    check_trainable,
+    source_of,
+)
+
+PLAIN = Schema(
+    features=[CategoricalFeature("item", vocabulary_size=9)], labels=[Label("click")]
+)
+
+
+def compiled(schema=PLAIN, **options):
+    model = logistic_regression(schema)
+    model.compile("sgd", "binary_crossentropy", **options)
+    return model
+
+
+def test_what_can_be_trained_passes():
+    check_trainable(compiled(), None)
+    check_trainable(compiled(), 3)
+
+
+@pytest.mark.parametrize("steps", [0, 2.0, -1])
+def test_rounds(steps):
+    with pytest.raises(ValueError, match="`round_steps` must be a positive integer"):
+        check_trainable(compiled(), steps)
+
+
+def test_steps_an_execution():
+    model = compiled(steps_per_execution=2)
+    with pytest.raises(ValueError, match="Received: steps_per_execution=2"):
+        check_trainable(model, None)
+
+
+def test_a_scaled_loss():
+    model = compiled()
+    model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
+    with pytest.raises(ValueError, match="Use the dtype policy 'mixed_bfloat16'"):
+        check_trainable(model, None)
+
+
+def test_data_in_memory():
+    columns = {"item": np.arange(4), "click": np.arange(4) % 2}
+    data = array_dataset(columns, PLAIN, 2)
+    with pytest.raises(ValueError, match="must be what `keras_recs.data.tfrecord_data"):
+        source_of(data)
