@@ -23,7 +23,6 @@ _RUN_FILES = (
     "schema.json",
     "vocabularies",
     "history.csv",
-    "servers.json",
     "metrics.json",
     "plots",
     "checkpoints",
