@@ -50,9 +50,5 @@ def test_a_scaled_loss():
 def test_data_in_memory():
     columns = {"item": np.arange(4), "click": np.arange(4) % 2}
     data = array_dataset(columns, PLAIN, 2)
-<<<<<<< HEAD
-    with pytest.raises(ValueError, match=r"must be what `keras_recs.data.tfrecord_data"):
-=======
     with pytest.raises(ValueError, match=r"must be what `keras_recs\.data\.tfrecord_data"):
->>>>>>> ps
         source_of(data)
