@@ -171,17 +171,18 @@ class RecordSource:
 
         return window.map(permuted)
 
-    def batches(self, records: Any, to_batch: Callable) -> Any:
+    def batches(self, records: Any, to_batch: Callable, done: Any = 0) -> Any:
         """Training batches of blocks of records.
 
         Args:
             records: what `records` returns.
             to_batch: what `batch_function` returns.
+            done: int64 tensor. Batches to pass over. Defaults to `0`.
         """
         import tensorflow as tf
 
         blocks = records.rebatch(self.batch_size, drop_remainder=self.drop_remainder)
-        made = blocks.map(
+        made = blocks.skip(done).map(
             to_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
         return made.prefetch(4)

@@ -71,7 +71,7 @@ def begin_run(workdir: Path, model: keras.Model, schema: Schema, train: Any) -> 
 def is_interrupted(workdir: Path) -> bool:
     """Whether a run directory holds an interrupted run, which has a checkpoint."""
     checkpoints = workdir / "checkpoints"
-    has_one = any(checkpoints.glob("state-*[0-9a-z]"))
+    has_one = any(".part" not in p.name for p in checkpoints.glob("state-*"))
     return has_one and (checkpoints / _FILE).exists()
 
 

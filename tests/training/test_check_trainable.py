@@ -50,5 +50,7 @@ def test_a_scaled_loss():
 def test_data_in_memory():
     columns = {"item": np.arange(4), "click": np.arange(4) % 2}
     data = array_dataset(columns, PLAIN, 2)
-    with pytest.raises(ValueError, match=r"must be what `keras_recs\.data\.tfrecord_data"):
+    with pytest.raises(
+        ValueError, match=r"must be what `keras_recs\.data\.tfrecord_data"
+    ):
         source_of(data)

@@ -90,7 +90,7 @@ def chunk_function(
     def train_chunk(path, compression, first, num_records, steps, number, epoch, limit):
         done = progress.done(number)
         records = source.records(path, compression, first, num_records, epoch, number)
-        batches = iter(source.batches(records, to_batch).skip(done))
+        batches = iter(source.batches(records, to_batch, done))
         end = tf.minimum(steps, done + limit)
 
         def train_one(now, _):

@@ -83,9 +83,12 @@ class ServerCheckpoints(Checkpoints):
                             dtypes=[variable.dtype],
                         )
                         variable.assign(value)
-                except tf.errors.UnavailableError:
-                    raise
-                except tf.errors.OpError as error:
+                except (
+                    tf.errors.DataLossError,
+                    tf.errors.InvalidArgumentError,
+                    tf.errors.NotFoundError,
+                    tf.errors.OutOfRangeError,
+                ) as error:
                     raise ValueError(f"'{name}' of {device}: {error.message}") from None
 
     def remove_after(self, path: Path) -> None:
