@@ -11,7 +11,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what takes minutes unless `-m` asks for it."""
+    """Leaves out what takes minutes unless `-m` asks for it.
+
+    Files with tests that start processes come first: they take longest, and with
+    several pytest processes the last file should be a short one.
+    """
+    slow = {i.path for i in items if i.get_closest_marker("distributed")}
+    items.sort(key=lambda item: item.path not in slow)
     if "large" in (config.option.markexpr or ""):
         return
     large = [item for item in items if item.get_closest_marker("large")]

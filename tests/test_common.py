@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests import harness
+from tests.preloaded import run_preloaded
 
 CLASSES = harness.layer_classes()
 BUILDERS = harness.builders()
@@ -411,5 +412,5 @@ def test_saved_models_load_in_a_fresh_process(cases, schemas, tmp_path):
     schema = schemas["every kind of feature, two labels"]
     for name in BUILDERS:
         save(name, harness.build_model(name, schema), harness.model_inputs(schema, 3))
-    done = harness.run_python("-c", RELOAD, tmp_path, *harness.READS_FILES)
+    done = run_preloaded("-c", RELOAD, tmp_path, *harness.READS_FILES)
     assert done.stdout.split() == sorted([*CLASSES, *BUILDERS])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from keras_recs.data.parse_examples import parse_examples
@@ -62,9 +65,11 @@ class RecordSource:
     down_sampling: Any = None
 
     def chunks(self, num_workers: int) -> list[Chunk]:
-        """Chunks of all files, about four or more a worker, the same in each process.
+        """Chunks of all files, the same in each process.
 
-        The last batch of a chunk may be smaller.
+        There are about four a worker, so that an epoch ends for all at about the same
+        time: fewer where there are not so many batches or a file would be more than 16,
+        more where there are more files. The last batch of a chunk may be smaller.
 
         Args:
             num_workers: int.
@@ -95,6 +100,11 @@ class RecordSource:
                     chunks.append(
                         Chunk(file.path, file.compression, first, count, steps)
                     )
+        return chunks
+
+    def tell_shares(self, num_workers: int) -> None:
+        """Logs where workers share files, or have nothing to do."""
+        chunks = self.chunks(num_workers)
         if len(self.files) < num_workers:
             logging.info(
                 "%d files for %d workers: they share the records of each.",
@@ -108,7 +118,6 @@ class RecordSource:
                 len(chunks),
                 num_workers,
             )
-        return chunks
 
     def batch_function(self) -> Callable:
         """Function of serialized records `(B,)`, which returns a training batch."""
@@ -119,7 +128,18 @@ class RecordSource:
 
         return parse
 
-    def records(self, path, compression, first, num_records, epoch, number) -> Any:
+    def fingerprint(self) -> str:
+        """Of what decides which example is in which batch; names of files, no paths."""
+        what = [
+            [[Path(file.path).name, file.num_records] for file in self.files],
+            [self.batch_size, self.shuffle, self.seed, self.shuffle_buffer],
+            self.drop_remainder,
+        ]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+    def records(
+        self, path, compression, first, num_records, epoch, number, done=0
+    ) -> Any:
         """Blocks of the records of a chunk, in the order of an epoch.
 
         Args:
@@ -129,60 +149,46 @@ class RecordSource:
             num_records: int64 tensor.
             epoch: int64 tensor.
             number: int64 tensor. Of the chunk.
+            done: int64 tensor. Batches that are left out at the beginning. Defaults to
+                `0`.
 
         Returns:
             `tf.data.Dataset` of strings `(n,)`. It fails where the file is damaged.
         """
         import tensorflow as tf
 
-        read = tf.data.TFRecordDataset(path, compression, buffer_size=1 << 20)
-        read = record_blocks(path, read.skip(first).take(num_records))
-        end = tf.data.Dataset.from_tensors(tf.constant([], tf.string))
-
-        def count(seen, block):
-            is_end = tf.equal(tf.size(block), 0)
-            check = tf.debugging.Assert(
-                tf.logical_or(tf.logical_not(is_end), tf.equal(seen, num_records)),
-                [
-                    "Damaged TFRecord file",
-                    path,
-                    "after record",
-                    first + seen,
-                    "of",
-                    first + num_records,
-                    "- write it again, or leave it out with on_damage='skip_file'",
-                ],
-            )
-            with tf.control_dependencies([check]):
-                return seen + tf.size(block, tf.int64), block
-
         zero = tf.constant(0, tf.int64)
-        blocks = read.concatenate(end).scan(zero, count)
+        past = tf.clip_by_value(done * self.batch_size, zero, num_records)
+        size = self.shuffle_buffer if self.shuffle else 1
+        window = past // size  # the first that is read
+        start = window * size
+        blocks = record_blocks(
+            path, compression, num_records - start, first=first + start
+        )
         if not self.shuffle:
             return blocks
-        window = blocks.rebatch(self.shuffle_buffer).enumerate()
 
         def permuted(place, records):
             seed = tf.random.experimental.stateless_fold_in(
                 tf.stack([tf.constant(self.seed, tf.int64), epoch]), number
             )
             seed = tf.random.experimental.stateless_fold_in(seed, place)
-            return tf.random.experimental.stateless_shuffle(records, seed)
+            records = tf.random.experimental.stateless_shuffle(records, seed)
+            return records[tf.where(tf.equal(place, window), past - start, zero) :]
 
-        return window.map(permuted)
+        return blocks.rebatch(size).enumerate(window).map(permuted)
 
-    def batches(self, records: Any, to_batch: Callable, done: Any = 0) -> Any:
+    def batches(self, records: Any, to_batch: Callable) -> Any:
         """Training batches of blocks of records.
 
         Args:
             records: what `records` returns.
             to_batch: what `batch_function` returns.
-            done: int64 tensor. Batches to pass over. Defaults to `0`.
         """
         import tensorflow as tf
 
         blocks = records.rebatch(self.batch_size, drop_remainder=self.drop_remainder)
-        made = blocks.skip(done).map(
+        made = blocks.map(
             to_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
         return made.prefetch(4)

@@ -200,9 +200,9 @@ def _shuffled(blocks, window: int, seed: int):
 
 
 def _reader(schema: Schema, down_sampling):
-    """`_read_file`, with what down-sampling leaves of each block."""
+    """`record_blocks`, with what down-sampling leaves of each block."""
     if down_sampling is None:
-        return _read_file
+        return record_blocks
     import tensorflow as tf
 
     column = down_sampling.column(schema)
@@ -216,48 +216,7 @@ def _reader(schema: Schema, down_sampling):
         kept = kept_examples(name, numbers, chances, down_sampling.seed)
         return tf.boolean_mask(block, kept)
 
-    return functools.partial(_read_file, keep=keep)
-
-
-def _read_file(path, compression, num_records, keep=None):
-    """Blocks of the records of one file; fails where it is damaged.
-
-    `TFRecordDataset` itself names the offset but not the file. Here a damaged record
-    ends the stream, and the count that then falls short raises with both.
-    """
-    import tensorflow as tf
-
-    records = tf.data.TFRecordDataset(path, compression, buffer_size=1 << 20)
-    blocks = record_blocks(path, records)
-    end = tf.data.Dataset.from_tensors(tf.constant([], tf.string))
-
-    def count(state, block):
-        seen, offset = state
-        is_end = tf.equal(tf.size(block), 0)
-        check = tf.Assert(
-            tf.logical_or(tf.logical_not(is_end), tf.equal(seen, num_records)),
-            [
-                "Damaged TFRecord file",
-                path,
-                "at byte",
-                offset,
-                "after record",
-                seen,
-                "of",
-                num_records,
-                "- write it again, or leave it out with on_damage='skip_file'",
-            ],
-        )
-        number = seen
-        with tf.control_dependencies([check]):
-            seen += tf.size(block, tf.int64)
-        offset += tf.reduce_sum(tf.cast(tf.strings.length(block) + 16, tf.int64))
-        if keep is not None:
-            block = keep(path, number, block)
-        return (seen, offset), block
-
-    zero = tf.constant(0, tf.int64)
-    return blocks.concatenate(end).scan((zero, zero), count)
+    return functools.partial(record_blocks, each=keep)
 
 
 def _check_arguments(batch_size, shuffle_buffer, on_damage, num_workers, worker_index):

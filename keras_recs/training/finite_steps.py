@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_recs.training.late_updates import LateUpdates
 from keras_recs.training.make_train_function import make_train_function
 from keras_recs.training.non_finite_step import NonFiniteStep
 from keras_recs.training.workers import Workers
@@ -30,11 +31,7 @@ class FiniteSteps:
     skipped = 0
 
     def __init__(self, policy: str):
-        if policy not in POLICIES:
-            raise ValueError(
-                f"`on_nonfinite` must be one of {POLICIES}. Received: "
-                f"on_nonfinite={policy!r}"
-            )
+        check_policy(policy)
         self.policy = policy
         self._found: str | None = None
         self._batch = threading.local()  # of the replica that is being traced
@@ -59,13 +56,21 @@ class FiniteSteps:
 
             grads = list(grads)
             variables = trainable_variables or optimizer._trainable_variables
+            check = self._check(grads, variables)
+            self._batch.checks.append(check)
             # All that the update writes, the count of steps too, comes after it.
-            with tf.control_dependencies([self._check(grads, variables)]):
+            with tf.control_dependencies([check]):
                 return apply(grads, trainable_variables)
 
         def remembering_step(data):
-            self._batch.data = data
-            return train_step(data)
+            import tensorflow as tf
+
+            self._batch.data, self._batch.checks = data, []
+            with LateUpdates(model.non_trainable_variables) as late:
+                logs = train_step(data)
+            with tf.control_dependencies(self._batch.checks):
+                late.assign()
+            return logs
 
         optimizer.apply, model.train_step = checked_apply, remembering_step
         try:
@@ -133,6 +138,15 @@ class FiniteSteps:
             return tf.py_function(report, [sums, *flat], tf.bool)
 
         return tf.cond(is_finite, lambda: tf.constant(True), fail)
+
+
+def check_policy(policy: str) -> None:
+    """Raises a `ValueError` for an `on_nonfinite` that is none."""
+    if policy not in POLICIES:
+        raise ValueError(
+            f"`on_nonfinite` must be one of {POLICIES}. Received: "
+            f"on_nonfinite={policy!r}"
+        )
 
 
 def sums_of(gradients: Iterable) -> Any:

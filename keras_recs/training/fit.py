@@ -16,7 +16,7 @@ from keras_recs.schema import Schema
 from keras_recs.training.check_two_level_tables import check_two_level_tables
 from keras_recs.training.evictions import evictions
 from keras_recs.training.exact_metrics import ExactMetrics
-from keras_recs.training.finite_steps import FiniteSteps
+from keras_recs.training.finite_steps import FiniteSteps, check_policy
 from keras_recs.training.history_file import HistoryFile
 from keras_recs.training.is_parameter_server import is_parameter_server
 from keras_recs.training.keep_best import KeepBest
@@ -26,12 +26,16 @@ from keras_recs.training.monitored import (
     default_monitor,
     direction_of,
 )
+from keras_recs.training.parameter_server.check_trainable import check_trainable
+from keras_recs.training.parameter_server.lost_servers import lost_servers
 from keras_recs.training.parameter_server.run_on_servers import run_on_servers
 from keras_recs.training.parameter_server.server_recovery import ServerRecovery
+from keras_recs.training.parameter_server.source_of import source_of
 from keras_recs.training.recovery import Recovery
 from keras_recs.training.run_epochs import run_epochs
 from keras_recs.training.run_identity import begin_run, is_interrupted
 from keras_recs.training.save_run_schema import save_run_schema
+from keras_recs.training.steps_of import steps_of
 from keras_recs.training.workers import Workers
 
 
@@ -132,6 +136,8 @@ def fit(
             model's, for several steps an execution on several replicas, and at the end
             where no epoch had a finite loss. `NonFiniteStep`, a `ValueError`, for
             gradients that are not finite.
+        ConnectionError: under `parameter_server`, when a server is lost.
+        SystemExit: after SIGTERM.
     """
     workdir = Path(workdir)
     workers = Workers(model.distribute_strategy)
@@ -140,9 +146,13 @@ def fit(
     checkpoints = own / "checkpoints"
     pace = (checkpoint_seconds, checkpoint_steps)
     recovery: Recovery | ServerRecovery
+    check_policy(on_nonfinite)
     if is_parameter_server(model.distribute_strategy):
+        source_of(train).chunks(1)
+        check_trainable(model, round_steps)
         recovery = ServerRecovery(checkpoints, *pace)
     else:
+        steps_of(train)
         recovery = Recovery(checkpoints, workers, *pace)
         if round_steps is not None:
             raise ValueError(
@@ -167,15 +177,16 @@ def fit(
     if not workers.is_chief:
         begin_run(own, model, schema, train)
 
-    best = checkpoints / "best.weights.h5"
+    keeper: KeepBest | None = None
     watchers: list[keras.callbacks.Callback] = []
     if validation is not None:
         monitor = monitor or default_monitor(schema)
         mode = direction_of(monitor)
+        keeper = KeepBest(checkpoints, monitor, mode)
         watchers = [
             ExactMetrics(validation, schema),
             RequireMetric(monitor),
-            KeepBest(best, monitor, mode),
+            keeper,
             keras.callbacks.EarlyStopping(monitor, patience=patience, mode=mode),
         ]
     records: list[keras.callbacks.Callback] = []
@@ -196,17 +207,18 @@ def fit(
     else:
         finite = FiniteSteps(on_nonfinite)
         history = run_epochs(model, train, recovery, finite, **options)
-    has_best = validation is not None and best.exists()
-    if not has_best:
+    best = None if keeper is None else keeper.path
+    if best is None:
         _check_loss(history, schema)
     for table in tables:
         table.flush()
-    if has_best:
-        model.load_weights(best)
-    if workers.is_chief:
-        temporary = workdir / f".model.{os.getpid()}.keras"
-        model.save(temporary)
-        os.replace(temporary, workdir / "model.keras")
+    with lost_servers():
+        if best is not None:
+            model.load_weights(best)
+        if workers.is_chief:
+            temporary = workdir / f".model.{os.getpid()}.keras"
+            model.save(temporary)
+            os.replace(temporary, workdir / "model.keras")
     workers.barrier()  # the model is there: nobody needs a checkpoint
     recovery.checkpoints.clear()
     if not workers.is_chief:

@@ -10,6 +10,7 @@ import keras
 
 from keras_recs.training.finite_steps import FiniteSteps
 from keras_recs.training.recovery import Position, Recovery
+from keras_recs.training.steps_of import steps_of
 from keras_recs.training.stop_requests import stop_requests
 
 
@@ -47,7 +48,7 @@ def run_epochs(
         SystemExit: after SIGTERM; the same call goes on.
     """
     workers = recovery.workers
-    num_steps = int(max(workers.gather(_num_steps(train))))
+    num_steps = int(max(workers.gather(steps_of(train))))
     strategy = model.distribute_strategy
     with strategy.scope():
         build(model, train)
@@ -107,17 +108,6 @@ def run_epochs(
     model.optimizer.finalize_variable_values(model.trainable_variables)
     calls.on_train_end(logs)
     return model.history
-
-
-def _num_steps(train: Any) -> int:
-    num_steps = int(train.cardinality())
-    if num_steps < 0:
-        raise ValueError(
-            "`train` must be a data set whose number of batches is known, so that an "
-            "epoch has an end: `dataset.apply(tf.data.experimental.assert_cardinality("
-            f"n))`. Received: cardinality {num_steps}"
-        )
-    return num_steps
 
 
 def build(model: keras.Model, train: Any) -> None:

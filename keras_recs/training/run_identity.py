@@ -14,6 +14,7 @@ import keras
 from keras_recs.schema import Schema
 from keras_recs.training.is_parameter_server import is_parameter_server
 from keras_recs.training.parameter_server.place_variables import server_of
+from keras_recs.training.parameter_server.source_of import source_of
 from keras_recs.training.stable_path import stable_path
 
 _FILE = "run.json"
@@ -92,9 +93,10 @@ def _identity(model: keras.Model, schema: Schema, train: Any) -> dict[str, Any]:
         **model.optimizer.get_config(),
     }
     text = json.dumps(weights)
-    servers = []
+    servers, data = [], ""
     if is_parameter_server(model.distribute_strategy):
         servers = [[server_of(v._value), list(v.shape)] for v in model.weights]
+        data = source_of(train).fingerprint()
     return {
         "model": hashlib.sha256(text.encode()).hexdigest(),
         "optimizer": _without_names(json.loads(json.dumps(optimizer, default=float))),
@@ -102,6 +104,7 @@ def _identity(model: keras.Model, schema: Schema, train: Any) -> dict[str, Any]:
         "number of steps": int(train.cardinality())
         if hasattr(train, "cardinality")
         else None,
+        "data set": data,
         "place of its variables": servers,
     }
 

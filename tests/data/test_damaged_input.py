@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_recs import Label, NumericFeature, Schema
 from keras_recs.data import prepare, tfrecord_dataset, write_tfrecords
 from keras_recs.data.manifest_damage import manifest_damage
-from keras_recs.data.tfrecord_dataset import _read_file
+from keras_recs.data.record_blocks import record_blocks
 from keras_recs.data.tfrecord_files import TFRecordFile, count_records, find_damage
 from tests import samples
 
@@ -52,7 +52,7 @@ def numbers(dataset):
 )
 def records_read(path, compression, num_records):
     """The records of a file as training reads them, without the rest of the road."""
-    blocks = _read_file(path, compression, num_records)
+    blocks = record_blocks(path, compression, num_records)
     empty = tf.constant([], tf.string)
     return blocks.reduce(empty, lambda all, block: tf.concat([all, block], 0))
 

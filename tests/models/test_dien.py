@@ -7,7 +7,7 @@ import pytest
 from keras_recs import CategoricalFeature, Label, Schema, SequenceFeature
 from keras_recs.models import dien
 from tests import harness, numpy_reference
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 
 def schema_of(max_length=4, **options):
@@ -306,4 +306,4 @@ print("equal", found)
 @pytest.mark.distributed
 def test_two_replicas_train_as_one():
     """The loss on next events, with draws of each replica's own, on average."""
-    assert run_python("-c", MIRRORED).stdout.count("equal") == 3
+    assert run_preloaded("-c", MIRRORED).stdout.count("equal") == 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 CODE = """
 import keras
@@ -87,4 +87,4 @@ print("equal")
 
 @pytest.mark.distributed
 def test_two_replicas_train_as_one():
-    assert run_python("-c", CODE).stdout.count("equal") == 6
+    assert run_preloaded("-c", CODE).stdout.count("equal") == 6

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 CODE = """
 import socket
@@ -77,4 +77,4 @@ os._exit(0)  # the servers have no end of their own
 
 @pytest.mark.distributed
 def test_a_table_on_two_servers():
-    assert run_python("-c", CODE).stdout.split()[-1] == "trained"
+    assert run_preloaded("-c", CODE).stdout.split()[-1] == "trained"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import samples
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 CONFIG = '''
 from pipelines.config import Config
@@ -49,7 +49,7 @@ def config_file(prepared, tmp_path_factory):
 def run(config_file, tmp_path_factory):
     """The run directory and the output of `python -m pipelines.train`."""
     workdir = tmp_path_factory.mktemp("runs") / "new" / "run"
-    done = run_python(
+    done = run_preloaded(
         "-m",
         "pipelines.train",
         f"--config={config_file}",

@@ -9,7 +9,7 @@ import pytest
 from keras_recs import Schema
 from keras_recs.data import tfrecord_dataset
 from keras_recs.evaluation import evaluate
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 EARLIER = {"valid": {"click": {"auc": 0.5}}}
 
@@ -19,7 +19,7 @@ def evaluated(run, prepared):
     """The run after the program on the test split, and what it printed."""
     workdir, _ = run
     (workdir / "metrics.json").write_text(json.dumps(EARLIER))
-    done = run_python(
+    done = run_preloaded(
         "-m", "pipelines.evaluate", f"--workdir={workdir}", f"--data={prepared}/test-*"
     )
     return workdir, done.stdout
@@ -60,7 +60,7 @@ def test_importance(run, prepared):
     workdir, _ = run
     earlier = {"valid": {"click": {"importance": {}}}}
     (workdir / "importance.json").write_text(json.dumps(earlier))
-    done = run_python(
+    done = run_preloaded(
         "-m",
         "pipelines.evaluate",
         f"--workdir={workdir}",

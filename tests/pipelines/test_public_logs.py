@@ -13,7 +13,7 @@ from keras_recs import Schema
 from pipelines import avazu, criteo
 from pipelines.config import load_config
 from pipelines.train import build_model
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 SMALL = (
     "--set=model_arguments.embedding_dim=4",
@@ -37,9 +37,9 @@ def criteo_rows(count):
 
 
 def prepare_criteo(source, folder):
-    run_python("-m", "pipelines.criteo", f"--schema={folder}/schema.json")
-    columns = run_python("-m", "pipelines.criteo", "--print_columns").stdout.strip()
-    run_python(
+    run_preloaded("-m", "pipelines.criteo", f"--schema={folder}/schema.json")
+    columns = run_preloaded("-m", "pipelines.criteo", "--print_columns").stdout.strip()
+    run_preloaded(
         "-m",
         "pipelines.prepare",
         f"--input={source}",
@@ -54,7 +54,7 @@ def prepare_criteo(source, folder):
 
 
 def train_and_evaluate(config, folder, *settings):
-    run_python(
+    run_preloaded(
         "-m",
         "pipelines.train",
         f"--config=pipelines/configs/{config}.py",
@@ -62,7 +62,7 @@ def train_and_evaluate(config, folder, *settings):
         f"--set=data={folder}/prepared",
         *settings,
     )
-    run_python(
+    run_preloaded(
         "-m",
         "pipelines.evaluate",
         f"--workdir={folder}/run",
@@ -117,7 +117,7 @@ def write_avazu(path, rows):
 
 def test_avazu(tmp_path):
     write_avazu(tmp_path / "train.gz", avazu_rows(300))
-    run_python(
+    run_preloaded(
         "-m",
         "pipelines.avazu",
         f"--input={tmp_path}/train.gz",
@@ -129,7 +129,7 @@ def test_avazu(tmp_path):
     assert first["weekday"] == "1" and int(first["hour_of_day"]) == int(
         first["hour"][-2:]
     )
-    run_python(
+    run_preloaded(
         "-m",
         "pipelines.prepare",
         f"--input={tmp_path}/avazu/clicks.csv.gz",

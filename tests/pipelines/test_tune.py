@@ -2,15 +2,12 @@
 
 import csv
 import json
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from pipelines.config import load_config
-from tests.harness import ROOT, run_python
+from tests.preloaded import Preloaded, run_preloaded
 
 SETTINGS = (
     "--set=space.embedding_dim=[2,4]",
@@ -34,7 +31,7 @@ def arguments(config_file):
 def found(arguments, tmp_path_factory):
     """The folder of a search and its output."""
     workdir = tmp_path_factory.mktemp("tuning") / "search"
-    done = run_python(
+    done = run_preloaded(
         *arguments,
         f"--workdir={workdir}",
         "--tuner=random",
@@ -75,7 +72,7 @@ def test_the_best_is_a_run(found, prepared, tmp_path):
     assert config.monitor == "val_click_gauc"
     assert config.space == {}
 
-    run_python(
+    run_preloaded(
         "-m",
         "pipelines.evaluate",
         f"--workdir={run}",
@@ -84,7 +81,9 @@ def test_the_best_is_a_run(found, prepared, tmp_path):
     results = json.loads((run / "metrics.json").read_text())["test"]
     assert results["click"]["gauc"] == pytest.approx(float(best["score"]), rel=1e-12)
     assert (run / "plots" / "training.png").exists()
-    run_python("-m", "pipelines.export", f"--workdir={run}", f"--export_dir={tmp_path}")
+    run_preloaded(
+        "-m", "pipelines.export", f"--workdir={run}", f"--export_dir={tmp_path}"
+    )
     assert (tmp_path / "1" / "saved_model.pb").exists()
 
 
@@ -161,7 +160,6 @@ def test_a_chief_and_two_tuners(arguments, tmp_path):
     (tmp_path / "trials" / "trial_99").mkdir(parents=True)
     (tmp_path / "search.json").write_text('{"tuner": "of another search"}')
     command = [
-        sys.executable,
         *arguments,
         f"--workdir={tmp_path}",
         "--tuner=hyperband",
@@ -174,30 +172,21 @@ def test_a_chief_and_two_tuners(arguments, tmp_path):
     processes = {}
     try:
         for name in ("chief", "tuner0", "tuner1"):
-            environment = {
-                **os.environ,
-                "KERASTUNER_TUNER_ID": name,
-                "KERASTUNER_ORACLE_IP": "127.0.0.1",
-                "KERASTUNER_ORACLE_PORT": str(port),
-            }
-            processes[name] = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
+            processes[name] = Preloaded(
+                *command,
+                KERASTUNER_TUNER_ID=name,
+                KERASTUNER_ORACLE_IP="127.0.0.1",
+                KERASTUNER_ORACLE_PORT=str(port),
             )
-        outputs = {
-            name: process.communicate(timeout=240)[0]
-            for name, process in processes.items()
-        }
+        for process in processes.values():
+            process.wait(240)
+        outputs = {name: process.said() for name, process in processes.items()}
+        status = {name: process.returncode for name, process in processes.items()}
     finally:
         for process in processes.values():
-            process.kill()
-            process.wait()
-    for name, process in processes.items():
-        assert process.returncode == 0, outputs[name][-4000:]
+            process.close()
+    for name, output in outputs.items():
+        assert status[name] == 0, output[-4000:]
     rows = rows_of(tmp_path / "trials.csv")
     assert len(rows) == 5
     assert not (tmp_path / "trials" / "trial_99").exists()

@@ -13,7 +13,7 @@ from keras_recs import (
     Schema,
     SequenceFeature,
 )
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 CONFIG = '''
 from pipelines.config import Config
@@ -76,21 +76,21 @@ def folder(tmp_path_factory):
         "--num_shards=1",
         "--num_processes=1",
     )
-    failed = run_python(*prepare, check=False)
+    failed = run_preloaded(*prepare, check=False)
     assert failed.returncode == 1
     reason = "line 9, column 'watch': a watch time must not be negative"
     assert reason in failed.stderr and "'-1.5'" in failed.stderr
-    done = run_python(*prepare, "--max_bad_rows=1")
+    done = run_preloaded(*prepare, "--max_bad_rows=1")
     assert "bad rows: 1" in done.stdout
     config = folder / "config.py"
     config.write_text(CONFIG.format(data=str(folder / "prepared")))
     workdir = f"--workdir={folder / 'run'}"
-    run_python("-m", "pipelines.train", f"--config={config}", workdir)
+    run_preloaded("-m", "pipelines.train", f"--config={config}", workdir)
     test = f"--data={folder / 'prepared' / 'test-*'}"
-    done = run_python("-m", "pipelines.evaluate", workdir, test)
+    done = run_preloaded("-m", "pipelines.evaluate", workdir, test)
     assert "mispredicted_watch_time" in done.stdout
     export = f"--export_dir={folder / 'export'}"
-    done = run_python("-m", "pipelines.export", workdir, export, test)
+    done = run_preloaded("-m", "pipelines.export", workdir, export, test)
     assert "\n  regress " in done.stdout
     return folder
 

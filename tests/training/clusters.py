@@ -2,14 +2,10 @@
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import tempfile
 
 from pipelines.free_ports import free_ports
-from tests.harness import ROOT
+from tests.preloaded import Preloaded
 
 SECONDS = 100  # after which a process is ended
 
@@ -21,37 +17,29 @@ class Servers:
         processes: dict of a pair of task and index to the process.
     """
 
-    def __init__(self, command, workers=1, ps=1):
+    def __init__(self, program, arguments, workers=1, ps=1):
         kinds = {"chief": 1, "worker": workers, "ps": ps}
         ports = free_ports(sum(kinds.values()))
-        self.command = command
+        self.arguments = ("-m", program, *arguments)
         self.cluster = {
             kind: [f"127.0.0.1:{ports.pop()}" for _ in range(count)]
             for kind, count in kinds.items()
         }
-        self.processes, self._outputs, self._files = {}, {}, []
+        self.processes, self._all = {}, []
         for kind, hosts in self.cluster.items():
             for index in range(len(hosts)):
                 self.start(kind, index)
 
     def start(self, kind, index=0):
         config = {"cluster": self.cluster, "task": {"type": kind, "index": index}}
-        output = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self._files.append(output)
-        self._outputs[kind, index] = output
-        self.processes[kind, index] = subprocess.Popen(
-            self.command,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "TF_CONFIG": json.dumps(config),
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "GRPC_VERBOSITY": "NONE",
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
+        process = Preloaded(
+            *self.arguments,
+            TF_CONFIG=json.dumps(config),
+            TF_CPP_MIN_LOG_LEVEL="3",
+            GRPC_VERBOSITY="NONE",
         )
+        self.processes[kind, index] = process
+        self._all.append(process)
 
     @property
     def chief(self):
@@ -63,23 +51,17 @@ class Servers:
         process.wait(SECONDS)
 
     def said(self, kind="chief", index=0):
-        output = self._outputs[kind, index]
-        output.seek(0)
-        return output.read()
+        return self.processes[kind, index].said()
 
     def end(self):
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
-        for output in self._files:
-            output.close()
+        for process in self._all:
+            process.close()
 
 
 @contextlib.contextmanager
 def servers(program, *arguments, workers=1, ps=1):
     """Starts `python -m program arguments …` in each process of a cluster."""
-    command = [sys.executable, "-m", program, *map(str, arguments)]
-    cluster = Servers(command, workers, ps)
+    cluster = Servers(program, arguments, workers, ps)
     try:
         yield cluster
     finally:

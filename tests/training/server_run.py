@@ -8,6 +8,7 @@ row of the data, which falls by 1 when the row is trained.
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -68,8 +69,9 @@ def make_model(kind, schema, optimizer="adam", num_shards=1, **options):
         "sgd": lambda: keras.optimizers.SGD(0.5),
     }
     embedding = {"num_shards": int(num_shards)}
-    model = models.deepfm(schema, 4, (8,), embedding_options=embedding)
-    if kind == "own_step":
+    own = kind == "own_step"
+    model = models.deepfm(schema, 4, (8,), batch_norm=own, embedding_options=embedding)
+    if own:
         model = own_step(model)
     metrics = {"click": [keras.metrics.AUC(num_thresholds=9, name="auc")]}
     model.compile(made[optimizer](), "binary_crossentropy", metrics=metrics)
@@ -91,9 +93,7 @@ def own_step(inner):
     return Own(inner.input, inner.output)
 
 
-def main():
-    folder = Path(sys.argv[1])
-    options = dict(word.split("=", 1) for word in sys.argv[2:])
+def main(folder, options):
     from keras_recs.training import make_strategy
 
     strategy = make_strategy(
@@ -121,9 +121,16 @@ def main():
             options.get("num_shards", 1),
         )
 
+    ask_at = tuple(int(n) for n in options.get("ask_at", "1000,0").split(","))
+
     class Tell(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
         def on_train_batch_end(self, batch, logs=None):
             print(f"batch {batch}", flush=True)
+            if (self.epoch, batch) >= ask_at:
+                os.kill(os.getpid(), signal.SIGTERM)
 
         def on_epoch_end(self, epoch, logs=None):
             print(f"epoch {epoch}", flush=True)
@@ -162,4 +169,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), dict(word.split("=", 1) for word in sys.argv[2:]))

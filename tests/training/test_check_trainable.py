@@ -7,10 +7,8 @@ import pytest
 from keras_recs import CategoricalFeature, Label, Schema
 from keras_recs.data import array_dataset
 from keras_recs.models import logistic_regression
-from keras_recs.training.parameter_server.check_trainable import (
-    check_trainable,
-    source_of,
-)
+from keras_recs.training.parameter_server.check_trainable import check_trainable
+from keras_recs.training.parameter_server.source_of import source_of
 
 PLAIN = Schema(
     features=[CategoricalFeature("item", vocabulary_size=9)], labels=[Label("click")]
@@ -37,6 +35,17 @@ def test_rounds(steps):
 def test_steps_an_execution():
     model = compiled(steps_per_execution=2)
     with pytest.raises(ValueError, match="Received: steps_per_execution=2"):
+        check_trainable(model, None)
+
+
+@pytest.mark.parametrize(
+    "option", [{"gradient_accumulation_steps": 2}, {"use_ema": True}]
+)
+def test_optimizers(option):
+    model = compiled()
+    model.optimizer = keras.optimizers.SGD(0.1, **option)
+    name, value = next(iter(option.items()))
+    with pytest.raises(ValueError, match=f"Received: {name}={value}"):
         check_trainable(model, None)
 
 

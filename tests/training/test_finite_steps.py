@@ -10,7 +10,7 @@ from keras_recs.losses import losses_of
 from keras_recs.models import deepfm
 from keras_recs.optimizers import RowwiseAdagrad
 from keras_recs.training import NonFiniteStep, fit
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 SCHEMA = Schema(
     features=[CategoricalFeature("item", vocabulary_size=20), NumericFeature("x")],
@@ -56,7 +56,7 @@ def assert_length(length):
 
 def compiled(optimizer=None):
     keras.utils.set_random_seed(0)
-    model = deepfm(SCHEMA, 4, (8,))
+    model = deepfm(SCHEMA, 4, (8,), batch_norm=True)
     model.compile(optimizer or RowwiseAdagrad(0.1), losses_of(SCHEMA))
     return model
 
@@ -144,6 +144,28 @@ def test_it_changes_nothing_else(tmp_path):
     assert "train_step" not in vars(checked)
 
 
+def test_losses_of_layers_count(tmp_path):
+    """The scope in which a step is traced has them too."""
+
+    def regularized():
+        keras.utils.set_random_seed(0)
+        inner = deepfm(SCHEMA, 4, (8,))
+        penalized = keras.layers.Dense(
+            1, name="y", kernel_regularizer="l2", activity_regularizer="l1"
+        )
+        outputs = {"y": penalized(inner.output["y"])}
+        model = keras.Model(inner.input, outputs)
+        model.compile(keras.optimizers.SGD(0.1), losses_of(SCHEMA))
+        return model
+
+    checked, history = trained(tmp_path, dataset(), regularized())
+    other = regularized()
+    expected = other.fit(dataset(), verbose=0, shuffle=False).history
+    np.testing.assert_allclose(history.history["loss"], expected["loss"], rtol=1e-6)
+    for a, b in zip(checked.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_a_step_of_ones_own(tmp_path):
     class Own(keras.Model):
         def train_step(self, data):
@@ -201,4 +223,4 @@ for weight in model.get_weights():
 
 @pytest.mark.distributed
 def test_one_replica_is_enough(tmp_path):
-    run_python("-c", REPLICAS, tmp_path)
+    run_preloaded("-c", REPLICAS, tmp_path)

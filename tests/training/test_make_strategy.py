@@ -3,7 +3,7 @@
 import pytest
 
 from keras_recs.training import make_strategy
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 
 def test_names():
@@ -69,4 +69,4 @@ else:
 
 @pytest.mark.distributed
 def test_two_devices_train_as_one(tmp_path):
-    run_python("-c", MIRRORED, tmp_path)
+    run_preloaded("-c", MIRRORED, tmp_path)

@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import os
 import socket
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -14,7 +11,7 @@ import pytest
 from keras_recs.data import array_dataset
 from keras_recs.models import deepfm
 from pipelines.free_ports import free_ports
-from tests.harness import ROOT
+from tests.preloaded import Preloaded
 from tests.training.test_recovery import SCHEMA, columns
 
 pytestmark = pytest.mark.distributed
@@ -35,31 +32,22 @@ def cluster_of(folder, *options, count=2, absent=()):
             task = {"type": "worker", "index": index}
             config = {"cluster": {"worker": hosts}, "task": task}
             processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", PROGRAM, str(folder), *options],
-                    cwd=ROOT,
-                    env={
-                        **os.environ,
-                        "TF_CONFIG": json.dumps(config),
-                        "TF_CPP_MIN_LOG_LEVEL": "3",
-                    },
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
+                Preloaded(
+                    *("-m", PROGRAM, folder, *options),
+                    TF_CONFIG=json.dumps(config),
+                    TF_CPP_MIN_LOG_LEVEL="3",
                 )
             )
         yield processes
     finally:
         for process in processes:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+            process.close()
 
 
 def finish(processes):
     """What each process said, and how it ended."""
-    said = [process.communicate(timeout=SECONDS)[0] for process in processes]
-    return said, [process.returncode for process in processes]
+    status = [process.wait(SECONDS) for process in processes]
+    return [process.said() for process in processes], status
 
 
 def results(folder, count=2):
@@ -110,18 +98,24 @@ def test_two_workers_train_as_one_machine(tmp_path):
     assert not list((run / "workers").iterdir()), "the others leave nothing"
 
 
-def test_uneven_parts(tmp_path):
-    """Seven batches and three: all are trained, and nobody waits for ever."""
-    (one, two), (history, other) = trained(tmp_path, "sizes=100,40")
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """Weights and histories of two workers with seven batches and three."""
+    return trained(tmp_path_factory.mktemp("uneven"), "sizes=100,40")
+
+
+def test_uneven_parts(uneven):
+    """All are trained, and nobody waits for ever."""
+    (one, two), (history, other) = uneven
     assert_equal(one, two)
     assert history == other
     assert all(np.isfinite(w).all() for w in one)
 
 
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
-def test_a_worker_that_dies_costs_nothing(number, tmp_path):
+def test_a_worker_that_dies_costs_nothing(number, uneven, tmp_path):
     options = ("sizes=100,40",)
-    (expected, _), (expected_history, _) = trained(tmp_path, *options)
+    (expected, _), (expected_history, _) = uneven
     folder = tmp_path / "again"
     with cluster_of(folder, *options, "die=1,5", f"by={number}") as processes:
         first, second = processes

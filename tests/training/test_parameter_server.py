@@ -49,9 +49,11 @@ def result_of(folder):
 )
 def test_one_worker_trains_as_one_machine(optimizer, tmp_path):
     schema = write(tmp_path, valid=True)
-    finished(
-        PROGRAM, tmp_path, f"optimizer={optimizer}", "num_shards=2", "epochs=3", ps=2
-    )
+    options = (tmp_path, f"optimizer={optimizer}", "num_shards=2", "epochs=3")
+    # Asked to end in the midst of an epoch; rounds give the chief time to see it.
+    asked = ("ask_at=1,3", "round_steps=3")
+    finished(PROGRAM, *options, *asked, status=143, ps=2)
+    finished(PROGRAM, *options, ps=2)
     result = result_of(tmp_path)
     assert result["iterations"] == 3 * 8
     assert len(result["devices"]) == 2, "both servers hold something"
@@ -123,7 +125,7 @@ def test_what_dies_costs_no_example(tmp_path):
         assert cluster.processes["worker", 0].wait(30) == 1
         assert cluster.processes["ps", 0].wait(30) == 1
     newest = sorted(states.glob("state-????????"))[-1]
-    damaged = next(newest.glob("server-0.data*"))
+    damaged = next(newest.glob("ps-0.data*"))
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
@@ -137,19 +139,29 @@ def test_what_dies_costs_no_example(tmp_path):
 
 
 def test_a_request_to_end_and_short_checkpoints(tmp_path):
-    """SIGTERM saves; checkpoints that are always due do not keep workers from steps."""
+    """SIGTERM to all saves; checkpoints that are always due do not keep workers from steps."""
     rows = 4000
     write(tmp_path, "counting", rows)
     options = (tmp_path, "model=counting", f"rows={rows}", "seconds=0.001")
     with servers(PROGRAM, *options) as cluster:
         wait_for(cluster, "batch 10")
-        cluster.kill("chief", number=signal.SIGTERM)
-        assert cluster.chief.returncode == 143, cluster.said()
+        for process in cluster.processes.values():
+            process.send_signal(signal.SIGTERM)
+        assert cluster.chief.wait(SECONDS) == 143, cluster.said()
+        assert cluster.processes["worker", 0].wait(30) == 1
+        assert cluster.processes["ps", 0].wait(30) == 1
     assert list((tmp_path / "run" / "checkpoints").glob("state-*"))
-    finished(PROGRAM, *options)
+    finished(PROGRAM, *options, workers=2)
     counts, result = counted(tmp_path, rows)
     np.testing.assert_array_equal(counts, EPOCHS)
     assert result["iterations"] == EPOCHS * -(-rows // BATCH)
+
+
+def test_what_is_refused(tmp_path):
+    """Another model or data set, and without a loss of what is there."""
+    write(tmp_path)
+    said = finished("tests.training.refused_run", tmp_path)
+    assert said.count("as expected") == 6, said
 
 
 def test_steps_that_are_not_finite(tmp_path):

@@ -1,10 +1,8 @@
 """A run that dies goes on as if it had not: state, place in the data, checkpoints."""
 
 import functools
-import os
 import signal
-import subprocess
-import sys
+import time
 
 import keras
 import numpy as np
@@ -16,7 +14,7 @@ from keras_recs.models import deepfm
 from keras_recs.optimizers import CompositeOptimizer, LazyAdam, RowwiseAdagrad
 from keras_recs.training import EvictStaleKeys, fit
 from keras_recs.training.checkpoints import Checkpoints
-from tests.harness import ROOT, run_python
+from tests.preloaded import Preloaded, run_preloaded
 from tests.training.counting_run import (
     BATCH,
     ROWS,
@@ -180,30 +178,24 @@ with make_strategy("mirrored").scope():
 
 @pytest.mark.distributed
 def test_replicas_go_on_too(tmp_path):
-    run_python("-c", REPLICAS, tmp_path)
+    run_preloaded("-c", REPLICAS, tmp_path)
 
 
 def test_every_example_counts_once_an_epoch(tmp_path):
     """Killed at any moment, by the system; the last process finishes."""
     workdir = tmp_path / "run"
-    command = [sys.executable, "-m", "tests.training.counting_run", str(workdir)]
+    program = ("-m", "tests.training.counting_run", workdir, 2, 5, 0.02)
     for steps, number in ((7, signal.SIGKILL), (17, signal.SIGTERM)):
-        process = subprocess.Popen(
-            [*command, "2", "5", "0.02"],
-            cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = Preloaded(*program, TF_CPP_MIN_LOG_LEVEL="3")
         try:
-            for _ in range(steps):
-                assert process.stdout.readline() == "step\n"
+            deadline = time.monotonic() + SECONDS
+            while process.said().count("step\n") < steps:
+                assert time.monotonic() < deadline, process.said()
+                time.sleep(0.005)
             process.send_signal(number)
             status = process.wait(SECONDS)
         finally:
-            process.kill()
-            process.stdout.close()
-            process.wait()
+            process.close()
         expected = -number if number == signal.SIGKILL else 128 + number
         assert status == expected
         assert not (workdir / "model.keras").exists()

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
-from keras_recs.data.record_source import RecordSource
 from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
 from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
-
-
-def source_of(train: Any) -> RecordSource:
-    """The records of a data set, or a `ValueError` where workers cannot read them."""
-    source = getattr(train, "record_source", None)
-    if source is None:
-        raise ValueError(
-            "Under parameter servers the workers read the data themselves: `train` "
-            "must be what `keras_recs.data.tfrecord_dataset` returns, as it is. "
-            f"Received: {type(train).__name__}"
-        )
-    return source
 
 
 def check_trainable(model: keras.Model, round_steps: int | None) -> None:
@@ -47,6 +32,19 @@ def check_trainable(model: keras.Model, round_steps: int | None) -> None:
         raise ValueError(
             "Under parameter servers a loss cannot be scaled by all workers at once. "
             "Use the dtype policy 'mixed_bfloat16'. Received: 'mixed_float16'"
+        )
+    optimizer = model.optimizer
+    if optimizer.gradient_accumulation_steps:
+        raise ValueError(
+            "Under parameter servers each worker applies the gradients of each step. "
+            "Leave out `gradient_accumulation_steps` and take larger batches. "
+            "Received: "
+            f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps}"
+        )
+    if optimizer.use_ema:
+        raise ValueError(
+            "Under parameter servers no worker sees all steps, so that averages of the "
+            "weights would be of some only. Leave `use_ema` out. Received: use_ema=True"
         )
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise ValueError(

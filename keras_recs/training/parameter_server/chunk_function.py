@@ -72,12 +72,14 @@ def chunk_function(
         if len(variable.shape) == 0 and keras.backend.is_int_dtype(variable.dtype)
     ]
 
+    late = model.non_trainable_variables
+
     @tf.function(reduce_retracing=True)
     def step(batch, place):
         with (
             one_replica(strategy),
             finite.watching(model, batch, place) as applied,
-            AtomicSums(model.metrics_variables, counts) as sums,
+            AtomicSums(model.metrics_variables, counts, late) as sums,
         ):
             model.train_step(batch)
         if applied:
@@ -88,9 +90,11 @@ def chunk_function(
 
     @tf.function
     def train_chunk(path, compression, first, num_records, steps, number, epoch, limit):
-        done = progress.done(number)
-        records = source.records(path, compression, first, num_records, epoch, number)
-        batches = iter(source.batches(records, to_batch, done))
+        done = progress.done(epoch, number)
+        records = source.records(
+            path, compression, first, num_records, epoch, number, done
+        )
+        batches = iter(source.batches(records, to_batch))
         end = tf.minimum(steps, done + limit)
 
         def train_one(now, _):
@@ -99,14 +103,14 @@ def chunk_function(
                 [w if _is_text(w) else tf.strings.as_string(w) for w in words]
             )
             with tf.control_dependencies([step(next(batches), place)]):
-                progress.add(number)
                 now += 1
-            return now, progress.is_paused()
+                progress.add(epoch, number, now)
+            return now, progress.goes_on(epoch, number, now)
 
         now, _ = tf.while_loop(
-            lambda now, paused: tf.logical_and(now < end, tf.logical_not(paused)),
+            lambda now, goes_on: tf.logical_and(now < end, goes_on),
             train_one,
-            (done, tf.constant(False)),
+            (done, tf.greater_equal(done, 0)),
             parallel_iterations=1,
         )
         return now

@@ -8,7 +8,12 @@ from typing import Any
 
 import keras
 
-from keras_recs.training.finite_steps import LARGE, POLICIES, names_of, sums_of
+from keras_recs.training.finite_steps import (
+    LARGE,
+    check_policy,
+    names_of,
+    sums_of,
+)
 
 MARK = "the gradients of"  # how what it says begins
 
@@ -22,11 +27,7 @@ class FiniteChunks:
     """
 
     def __init__(self, policy: str, on_skip: Callable[[], None]):
-        if policy not in POLICIES:
-            raise ValueError(
-                f"`on_nonfinite` must be one of {POLICIES}. Received: "
-                f"on_nonfinite={policy!r}"
-            )
+        check_policy(policy)
         self.policy = policy
         self._on_skip = on_skip
 
@@ -66,6 +67,7 @@ class FiniteChunks:
                 text = tf.cond(is_finite, lambda: tf.constant(""), message)
                 # All that the update writes comes after it.
                 with tf.control_dependencies([tf.debugging.Assert(is_finite, [text])]):
+                    finite.append(tf.identity(is_finite))
                     return apply(grads, trainable_variables)
 
             def update():

@@ -9,11 +9,15 @@ import numpy as np
 _DEVICE = "/job:ps/task:0/device:CPU:0"
 
 
+_EPOCH = 32  # bits of a number that hold its steps; the epoch is above them
+
+
 class Progress:
     """The steps of each chunk of an epoch that are done.
 
     A chunk that is given to another worker, because the first one died or made room for
-    a checkpoint, goes on behind them.
+    a checkpoint, goes on behind them. A worker that was taken for dead and still has
+    one neither counts a step twice nor goes on with it for longer than one.
 
     Args:
         num_chunks: int. Chunks of an epoch.
@@ -23,23 +27,31 @@ class Progress:
         import tensorflow as tf
 
         with tf.device(_DEVICE):
-            self._done = tf.Variable(tf.zeros(num_chunks, tf.int64), trainable=False)
+            # The last one is above 0 while all workers are to return.
+            zeros = tf.zeros(num_chunks + 1, tf.int64)
+            self._numbers = tf.Variable(zeros, trainable=False)
             self._skipped = tf.Variable(tf.constant(0, tf.int64), trainable=False)
-            self._paused = tf.Variable(False, trainable=False)
+        self._num_chunks = num_chunks
 
     def read(self) -> np.ndarray:
         """Steps done of each chunk, int64 `(chunks,)`."""
-        return self._done.numpy()
+        return self._numbers.numpy()[:-1] & ((1 << _EPOCH) - 1)
 
-    def write(self, done: np.ndarray | int = 0) -> None:
-        """Sets the steps of each chunk, or of all."""
+    def begin(self, epoch: int, done: np.ndarray) -> None:
+        """Sets the steps of each chunk, int64 `(chunks,)`, of an epoch."""
         import tensorflow as tf
 
-        self._done.assign(tf.broadcast_to(tf.cast(done, tf.int64), self._done.shape))
+        numbers = (epoch << _EPOCH) + np.append(done, 0)
+        numbers[-1] = 0
+        self._numbers.assign(tf.constant(numbers, tf.int64))
 
     def pause(self, is_paused: bool) -> None:
         """Asks all workers to return after the step that they are at, or not to."""
-        self._paused.assign(is_paused)
+        import tensorflow as tf
+
+        self._numbers.scatter_nd_update(
+            [[self._num_chunks]], tf.constant([int(is_paused)], tf.int64)
+        )
 
     def skipped(self) -> int:
         """Steps that were left out since the beginning."""
@@ -47,22 +59,33 @@ class Progress:
 
     # === In the function of a worker ===
 
-    def done(self, chunk: Any) -> Any:
-        """Steps of one chunk, as an int64 tensor."""
-        return self._done.sparse_read(chunk)
+    def done(self, epoch: Any, chunk: Any) -> Any:
+        """Steps of one chunk, as an int64 tensor; negative in another epoch."""
+        return self._numbers.sparse_read(chunk) - epoch * 2**_EPOCH
 
-    def add(self, chunk: Any) -> None:
-        """Counts a step of a chunk."""
+    def add(self, epoch: Any, chunk: Any, done: Any) -> None:
+        """Says how many steps of a chunk are done."""
         import tensorflow as tf
 
-        tf.raw_ops.ResourceScatterAdd(
-            resource=self._done.handle, indices=chunk, updates=tf.constant(1, tf.int64)
+        tf.raw_ops.ResourceScatterMax(
+            resource=self._numbers.handle,
+            indices=chunk,
+            updates=epoch * 2**_EPOCH + done,
         )
 
     def add_skipped(self) -> None:
         """Counts a step that is left out."""
         self._skipped.assign_add(1)
 
-    def is_paused(self) -> Any:
-        """Whether to return, as a bool tensor."""
-        return self._paused.read_value()
+    def goes_on(self, epoch: Any, chunk: Any, done: Any) -> Any:
+        """Whether to take the next step, as a bool tensor.
+
+        Not in a pause, nor where another worker has the chunk and is further.
+        """
+        import tensorflow as tf
+
+        number, pause = tf.unstack(
+            self._numbers.sparse_read(tf.stack([chunk, self._num_chunks])), num=2
+        )
+        is_mine = tf.equal(number, epoch * 2**_EPOCH + done)
+        return tf.logical_and(is_mine, tf.equal(pause, 0))

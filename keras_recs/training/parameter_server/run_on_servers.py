@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import signal
 import time
@@ -12,27 +13,29 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_recs.data.record_source import Chunk
+from keras_recs.data.record_source import RecordSource
 from keras_recs.training.non_finite_step import NonFiniteStep
-from keras_recs.training.parameter_server.check_trainable import (
-    check_trainable,
-    source_of,
-)
+from keras_recs.training.parameter_server.check_on_servers import check_on_servers
+from keras_recs.training.parameter_server.check_trainable import check_trainable
 from keras_recs.training.parameter_server.chunk_function import (
     chunk_arguments,
     chunk_function,
 )
 from keras_recs.training.parameter_server.finite_chunks import MARK, FiniteChunks
+from keras_recs.training.parameter_server.lost_servers import lost_servers
 from keras_recs.training.parameter_server.progress import Progress
 from keras_recs.training.parameter_server.server_recovery import (
     ServerPosition,
     ServerRecovery,
 )
 from keras_recs.training.parameter_server.server_watch import ServerWatch
+from keras_recs.training.parameter_server.source_of import source_of
 from keras_recs.training.run_epochs import build, remembering
 from keras_recs.training.stop_requests import stop_requests
 
+_logger = logging.getLogger(__name__)
 _POLL = 0.05  # seconds
+_LEAVE_SECONDS = 20.0  # to return after SIGTERM; Kubernetes kills after 30
 _LOGS_SECONDS = 1.0  # between two looks at the metrics
 _QUEUED = 2  # chunks a worker, so that none waits for the chief
 
@@ -73,39 +76,42 @@ def run_on_servers(
         ConnectionError: when a parameter server is lost; the same call goes on.
         SystemExit: after SIGTERM; the same call goes on.
     """
-    source = source_of(train)
-    check_trainable(model, round_steps)
-    strategy = model.distribute_strategy
     import tensorflow as tf
 
+    source = source_of(train)
+    strategy = model.distribute_strategy
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-    with strategy.scope():
-        build(model, train)
-    if hasattr(strategy, "placement"):  # else it is not of `make_strategy`
-        strategy.placement.check(model)
-    with _lost_servers(coordinator):
+    with _tidy(coordinator), lost_servers():
+        with strategy.scope():
+            build(model, train)
+        check_trainable(model, round_steps)
+        check_on_servers(model)
+        if hasattr(strategy, "placement"):  # else it is not of `make_strategy`
+            strategy.placement.check(model)
         calls = keras.callbacks.CallbackList(
             list(callbacks),
             add_history=True,
             add_progbar=verbose != 0,
             verbose=verbose,
             epochs=epochs,
-            steps=_num_steps(source.chunks(strategy.extended._num_workers)),
+            steps=sum(
+                c.num_steps for c in source.chunks(strategy.extended._num_workers)
+            ),
             model=model,
         )
         model.stop_training = False
         calls.on_train_begin()
         position = recovery.begin(model, remembering(calls))
-        num_workers = position.num_workers or strategy.extended._num_workers
-        chunks = source.chunks(num_workers)
-        progress = Progress(len(chunks))
-        finite = FiniteChunks(on_nonfinite, progress.add_skipped)
-        function = chunk_function(model, strategy, source, progress, finite)
         job = _Job(
-            model, coordinator, function, chunks, progress, recovery, calls, round_steps
+            model,
+            coordinator,
+            source,
+            position,
+            recovery,
+            calls,
+            round_steps,
+            on_nonfinite,
         )
-        job.num_workers, job.skipped_before = num_workers, position.skipped
-        job.shuffle, job.seed = source.shuffle, source.seed
         with stop_requests() as request, recovery.finished_at_last():
             while position.epoch < epochs and not model.stop_training:
                 position = job.run_epoch(position, request)
@@ -119,41 +125,57 @@ def run_on_servers(
 
 
 class _Job:
-    """Epochs of chunks, on the workers of a coordinator."""
+    """Epochs of chunks, on the workers of a coordinator.
 
-    num_workers, skipped_before = 1, 0
-    shuffle, seed = False, 0
+    Attributes:
+        logs: dict. What the callbacks heard last.
+    """
 
     def __init__(
         self,
         model: keras.Model,
         coordinator: Any,
-        function: Any,
-        chunks: list[Chunk],
-        progress: Progress,
+        source: RecordSource,
+        position: ServerPosition,
         recovery: ServerRecovery,
         calls: keras.callbacks.CallbackList,
         round_steps: int | None,
+        on_nonfinite: str,
     ):
-        self.model, self.coordinator, self.function = model, coordinator, function
-        self.chunks, self.progress, self.recovery = chunks, progress, recovery
-        self.calls, self.round_steps = calls, round_steps
-        resolver = model.distribute_strategy._cluster_resolver
-        self.watch = ServerWatch(resolver.cluster_spec().as_dict()["ps"])
-        self.steps = np.array([chunk.num_steps for chunk in chunks], "int64")
+        self.model, self.coordinator, self.source = model, coordinator, source
+        self.recovery, self.calls, self.round_steps = recovery, calls, round_steps
+        strategy = model.distribute_strategy
+        # Those of now; the chunks are those of the cluster that began the run.
+        self.num_workers = strategy.extended._num_workers
+        self.planned_workers = position.num_workers or self.num_workers
+        self.skipped_before = position.skipped
+        source.tell_shares(self.num_workers)
+        self.chunks = source.chunks(self.planned_workers)
+        if position.done and len(position.done) != len(self.chunks):
+            raise ValueError(
+                f"The checkpoint is of a run with {len(position.done)} chunks of data, "
+                f"and here are {len(self.chunks)}. Give the files of that run, or "
+                f"remove '{recovery.checkpoints.folder}' to start anew."
+            )
+        self.steps = np.array([chunk.num_steps for chunk in self.chunks], "int64")
+        self.progress = Progress(len(self.chunks))
+        finite = FiniteChunks(on_nonfinite, self.progress.add_skipped)
+        self.function = chunk_function(model, strategy, source, self.progress, finite)
+        cluster = strategy._cluster_resolver.cluster_spec().as_dict()
+        self.watch = ServerWatch(cluster["ps"])
         self.logs: dict[str, Any] = {}
-        calls.set_params({**calls.params, "steps": _num_steps(chunks)})
+        calls.set_params({**calls.params, "steps": int(self.steps.sum())})
 
     def run_epoch(self, position: ServerPosition, request: Any) -> ServerPosition:
         """Trains what is left of an epoch."""
         epoch, model = position.epoch, self.model
-        self._told, self._looked = 0, 0.0
+        done = np.array(position.done or np.zeros(len(self.chunks)), "int64")
+        self._told, self._looked = int(done.sum()), 0.0
         if not self.recovery.resumes_epoch:
             model.reset_metrics()
         self.calls.on_epoch_begin(epoch)
         self.recovery.begin_epoch()
-        done = np.array(position.done or np.zeros(len(self.chunks)), "int64")
-        self.progress.write(done)
+        self.progress.begin(epoch, done)
         while (done < self.steps).any() and not model.stop_training:
             done = self._run_some(epoch, done, request)
             if (done >= self.steps).all():
@@ -188,7 +210,7 @@ class _Job:
             is_due = self.recovery.is_due(int((now - done).sum()))
             done = now
             if self.model.stop_training or request.received or is_due:
-                return self._pause(epoch, is_due and not request.received)
+                return self._pause(epoch, is_due, request)
             open_ones = sum(done[number] < goal[number] for number in scheduled)
             while queue and open_ones < _QUEUED * self.num_workers:
                 number, limit = queue.pop(0)
@@ -206,8 +228,8 @@ class _Job:
     def _queue(self, epoch: int, done: np.ndarray) -> list[tuple[int, int]]:
         """Numbers of chunks that are not through, and the steps that each may take."""
         order = np.arange(len(done))
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order)
+        if self.source.shuffle:
+            order = np.random.default_rng([self.source.seed, epoch]).permutation(order)
         left = [int(number) for number in order if done[number] < self.steps[number]]
         if self.round_steps is None:
             return [(number, int(self.steps[number])) for number in left]
@@ -215,16 +237,23 @@ class _Job:
         share, more = divmod(self.round_steps, len(left))
         return [(number, share + (i < more)) for i, number in enumerate(left)]
 
-    def _pause(self, epoch: int, save: bool) -> np.ndarray:
+    def _pause(self, epoch: int, save: bool, request: Any) -> np.ndarray:
         """All workers return after a step, and the state between them is saved."""
         start = time.monotonic()
         self.progress.pause(True)
         while not self.coordinator.done():
             self.watch.look()
+            if request.received and time.monotonic() - start > _LEAVE_SECONDS:
+                _logger.warning(
+                    "A worker did not return within %d seconds: the process ends, and "
+                    "what was trained since the last checkpoint is lost.",
+                    _LEAVE_SECONDS,
+                )
+                raise SystemExit(128 + signal.SIGTERM)
             time.sleep(_POLL / 10)
         done = self.progress.read()
         self._tell(done)
-        if save and (done < self.steps).any():
+        if save and not request.received and (done < self.steps).any():
             self.recovery.save(self._position(epoch, done), start)
         self.progress.pause(False)
         return done
@@ -233,7 +262,7 @@ class _Job:
         return ServerPosition(
             epoch,
             () if done is None else tuple(int(n) for n in done),
-            self.num_workers,
+            self.planned_workers,
             self.progress.skipped() + self.skipped_before,
         )
 
@@ -250,30 +279,18 @@ class _Job:
         self.calls.on_train_batch_end(count - 1, self.logs)
 
 
-def _num_steps(chunks: list[Chunk]) -> int:
-    return sum(chunk.num_steps for chunk in chunks)
-
-
 @contextlib.contextmanager
-def _lost_servers(coordinator: Any) -> Iterator[None]:
-    """Says what TensorFlow's error of a lost server means, and tidies up."""
+def _tidy(coordinator: Any) -> Iterator[None]:
+    """Lets go of a cluster that failed, and says what was not finite."""
     import tensorflow as tf
 
     try:
         yield
-    except (
-        ConnectionError,
-        tf.errors.UnavailableError,
-        tf.errors.AbortedError,
-    ) as error:
-        _let_go(coordinator)
-        raise ConnectionError(
-            "A parameter server was lost. Start all processes again: the same call "
-            f"goes on from the last checkpoint. ({str(error)[:300]})"
-        ) from None
-    except tf.errors.InvalidArgumentError as error:
-        _let_go(coordinator)
-        if MARK not in error.message:
+    except BaseException as error:
+        # Its destructor would wait for workers that do not answer.
+        coordinator._cluster.stop = lambda: None
+        is_ours = isinstance(error, tf.errors.InvalidArgumentError)
+        if not is_ours or MARK not in error.message:
             raise
         found = re.search(r"assertion failed: \[(.*?\.)\]\s", error.message)
         said = _plain(found[1] if found else error.message)
@@ -281,16 +298,8 @@ def _lost_servers(coordinator: Any) -> Iterator[None]:
             f"{said} Nothing of the step was applied. Mend the data or lower the "
             "learning rate; on_nonfinite='skip' leaves such batches out."
         ) from None
-    except BaseException:
-        _let_go(coordinator)
-        raise
 
 
 def _plain(text: str) -> str:
     """Without what TensorFlow puts before quotes."""
     return text.replace("\\'", "'").replace('\\"', '"')
-
-
-def _let_go(coordinator: Any) -> None:
-    """Keeps its destructor from waiting for workers that will not answer."""
-    coordinator._cluster.stop = lambda: None

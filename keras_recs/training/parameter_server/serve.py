@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from typing import NoReturn
 
@@ -19,6 +21,8 @@ _PAUSE = 0.5
 def serve(cluster: Cluster, timeout_seconds: float) -> NoReturn:
     """Serves until the chief is gone, and ends the process with status 1.
 
+    SIGTERM ends it only where the chief is not there yet.
+
     It cannot know whether the chief ended or died; a launcher that starts it again does
     right in both cases.
 
@@ -31,6 +35,7 @@ def serve(cluster: Cluster, timeout_seconds: float) -> NoReturn:
     """
     import tensorflow as tf
 
+    asked = threading.Event()
     try:
         server = tf.distribute.Server(
             {kind: list(hosts) for kind, hosts in cluster.addresses.items()},
@@ -44,9 +49,13 @@ def serve(cluster: Cluster, timeout_seconds: float) -> NoReturn:
             f"cannot listen: {error.message}. Give another port, or end what uses it."
         ) from None
     chief = cluster.addresses["chief"][0]
+    if threading.current_thread() is threading.main_thread():
+        # All processes may be asked to end at once; the chief saves before it does.
+        signal.signal(signal.SIGTERM, lambda *_: asked.set())
     deadline = time.monotonic() + timeout_seconds
     while not listens(chief) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
+        if asked.wait(_PAUSE):
+            os._exit(128 + signal.SIGTERM)
     heard = time.monotonic()
     while time.monotonic() - heard < GONE_SECONDS:
         if listens(chief):

@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_recs.layers.embedding.whole_folder import whole_folder
 from keras_recs.training.checkpoints import Checkpoints
+from keras_recs.training.parameter_server.lost_servers import LostServer, is_lost
 
 _ABOUT, _ARRAYS = "about.json", "arrays.npz"
 
@@ -46,6 +47,20 @@ class ServerCheckpoints(Checkpoints):
     def newest_first(self) -> list[Path]:
         """Paths of the whole ones."""
         return self._paths()[::-1]
+
+    def wait(self) -> None:
+        """Waits until the folder is there.
+
+        Raises:
+            LostServer: if a server was lost before it wrote its part.
+            OSError: if it could not be written otherwise.
+        """
+        try:
+            super().wait()
+        except OSError as error:
+            if is_lost(error.__cause__):
+                raise LostServer(str(error)) from None
+            raise
 
     def about(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The arrays of the chief and the `about`.
@@ -130,4 +145,5 @@ class ServerCheckpoints(Checkpoints):
 def _prefix(folder: Path, device: str) -> str:
     import tensorflow as tf
 
-    return str(folder.absolute() / f"server-{tf.DeviceSpec.from_string(device).task}")
+    place = tf.DeviceSpec.from_string(device)
+    return str(folder.absolute() / f"{place.job}-{place.task}")

@@ -17,6 +17,7 @@ from keras_recs.training.callback_state import (
     read_callback_state,
     write_callback_state,
 )
+from keras_recs.training.parameter_server.lost_servers import is_lost
 from keras_recs.training.parameter_server.server_checkpoints import (
     ServerCheckpoints,
     Snapshot,
@@ -175,10 +176,12 @@ class ServerRecovery:
         """Waits for the last checkpoint when the block ends well, or by a request."""
         try:
             yield
-        except ConnectionError:
-            raise  # a server is gone, and its part with it
-        except BaseException:
-            self.checkpoints.wait()
+        except BaseException as error:
+            if not is_lost(error):  # else its part is gone with it
+                try:
+                    self.checkpoints.wait()
+                except OSError as other:
+                    _logger.warning("%s", other)
             raise
         self.checkpoints.wait()
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from keras_recs.training.listens import listens
+from keras_recs.training.parameter_server.lost_servers import LostServer
 
 _EVERY, _FAILURES = 1.0, 2  # seconds, and times in succession
 
@@ -26,12 +27,12 @@ class ServerWatch:
         self._looked = time.monotonic()
 
     def look(self) -> None:
-        """Raises a `ConnectionError` for a server that takes no connections."""
+        """Raises a `LostServer` for a server that takes no connections."""
         if time.monotonic() - self._looked < _EVERY:
             return
         for number, address in enumerate(self._addresses):
             here = listens(address, 1.0)
             self._failures[number] = 0 if here else self._failures[number] + 1
             if self._failures[number] >= _FAILURES:
-                raise ConnectionError(f"ps {number} at {address} is gone")
+                raise LostServer(f"ps {number} at {address} is gone")
         self._looked = time.monotonic()

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 MASK = 2**64 - 1
 
@@ -489,7 +489,7 @@ np.testing.assert_array_equal(loaded.layers[1](keys), alone(keys))
 
 @pytest.mark.distributed
 def test_every_replica_learns_the_keys_of_the_global_batch(tmp_path):
-    run_python("-c", MIRRORED, tmp_path / "model.keras", CUDA_VISIBLE_DEVICES="")
+    run_preloaded("-c", MIRRORED, tmp_path / "model.keras", CUDA_VISIBLE_DEVICES="")
 
 
 def test_workers_of_parameter_servers_are_refused(monkeypatch):

@@ -90,9 +90,9 @@ def test_a_large_table_of_a_layer_is_filled(monkeypatch):
 
 def test_every_replica_is_filled():
     """Two replicas start equal, and none with zeros."""
-    from tests.harness import run_python
+    from tests.preloaded import run_preloaded
 
-    done = run_python("-c", REPLICAS)
+    done = run_preloaded("-c", REPLICAS)
     assert done.stdout.split()[-1] == "equal"
 
 
