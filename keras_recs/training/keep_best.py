@@ -31,6 +31,7 @@ class KeepBest(keras.callbacks.Callback):
         self.folder = Path(folder)
         self.monitor = monitor
         self.mode = mode
+        self._epoch: int | None = None
         self._forget()
 
     @property
@@ -77,7 +78,7 @@ class KeepBest(keras.callbacks.Callback):
 
     def _forget(self) -> None:
         self._best = -math.inf if self.mode == "max" else math.inf
-        self._epoch: int | None = None
+        self._epoch = None
 
     def _path(self, epoch: int) -> Path:
         return self.folder / f"best-{epoch:05d}.weights.h5"
