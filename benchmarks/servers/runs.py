@@ -1,6 +1,6 @@
 """The runs that the benchmarks of this folder start, in each process of a cluster.
 
-  python -m benchmarks.servers.runs KIND FOLDER STRATEGY
+  python -m benchmarks.servers.runs KIND FOLDER STRATEGY [NUM_SHARDS]
 
 `wide` is a DeepFM on 26 features of 40,000 values each. `counting` has a weight for
 each example, which falls by 1 when the example is trained; it ends with the epoch in
@@ -108,7 +108,7 @@ def cpu_seconds() -> dict[str, float]:
     return spent
 
 
-def make_model(kind: str, schema):
+def make_model(kind: str, schema, num_shards: int = 1):
     """A compiled model."""
     import keras
 
@@ -121,7 +121,9 @@ def make_model(kind: str, schema):
         loss.call = lambda y_true, y_pred: y_pred[:, 0]
         model.compile(keras.optimizers.SGD(1.0), loss)
         return model
-    model = models.deepfm(schema, 16, (128, 64), embedding_options={"num_shards": 2})
+    model = models.deepfm(
+        schema, 16, (128, 64), embedding_options={"num_shards": num_shards}
+    )
     model.compile(optimizers.RowwiseAdagrad(0.01), "binary_crossentropy")
     return model
 
@@ -129,6 +131,7 @@ def make_model(kind: str, schema):
 def main() -> None:
     """Runs it; a worker or a server serves."""
     kind, folder, name = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    num_shards = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     from keras_recs.training import fit, make_strategy
 
     strategy = make_strategy(name)
@@ -140,7 +143,7 @@ def main() -> None:
     schema = Schema.load(folder / "prepared")
     train = tfrecord_dataset(str(folder / "train-*"), schema, BATCH[kind])
     with strategy.scope():
-        model = make_model(kind, schema)
+        model = make_model(kind, schema, num_shards)
     steps = open(folder / "steps.txt", "a", encoding="ascii")  # noqa: SIM115
 
     class Watch(keras.callbacks.Callback):

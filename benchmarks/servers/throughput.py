@@ -1,11 +1,13 @@
-r"""Examples a second with 1, 2 and 3 workers, and the bytes of a step.
+r"""Examples a second of workers beside servers, and what a step costs each of them.
 
-  python -m benchmarks.servers.throughput [--workers=1,2,3]
+  python -m benchmarks.servers.throughput [--clusters=1:2,2:2,3:2,1:1,1:4,2:4]
 
+A cluster is a number of workers and one of servers, among which each table is split.
 All processes are of this machine and share its cores: a second worker adds no machine.
 Beside them stands the same run without servers. Bytes are those of the loopback
 interface; the floor is what a step must move: the distinct rows of the batch and their
 gradients, their numbers both ways, and the dense weights and their gradients.
+`docs/scale.md` has what follows from that for large clusters.
 """
 
 import json
@@ -28,19 +30,23 @@ from benchmarks.servers.runs import (
     write,
 )
 
-WORKERS = flags.DEFINE_list("workers", ["1", "2", "3"], "Numbers of workers.")
+CLUSTERS = flags.DEFINE_list(
+    "clusters", ["1:2", "2:2", "3:2", "1:1", "1:4", "2:4"], "Workers and servers."
+)
 OUTPUT = flags.DEFINE_string("output", "benchmarks/results/servers.json", "JSON file.")
 LIMIT = 500  # seconds a run
 
 
-def run(folder: Path, num_workers: int) -> dict:
+def run(folder: Path, num_workers: int, num_servers: int) -> dict:
     """Trains; examples a second and bytes a step behind the first epoch."""
     command = [sys.executable, "-m"]
     if num_workers:
-        command += ["pipelines.launch_local", f"--workers={num_workers}", "--ps=2"]
+        command += ["pipelines.launch_local", f"--workers={num_workers}"]
+        command += [f"--ps={num_servers}"]
         command += ["--max_restarts=0", "--", "python", "-m"]
     strategy = "parameter_server" if num_workers else "none"
     command += ["benchmarks.servers.runs", "wide", str(folder), strategy]
+    command.append(str(max(1, num_servers)))
     subprocess.run(command, check=True, timeout=LIMIT, stdout=subprocess.DEVNULL)
     history = json.loads((folder / "result.json").read_text())
     epochs = len(history["history"]["loss"])
@@ -49,6 +55,7 @@ def run(folder: Path, num_workers: int) -> dict:
     moved = history["history"]["epoch_bytes"][1:]
     return {
         "workers": num_workers,
+        "servers": num_servers,
         "examples_per_second": ROWS["wide"] / float(np.mean(seconds)),
         "bytes_per_step": float(np.mean(moved)) / steps,
         "cpu_ms_per_step": {
@@ -94,8 +101,8 @@ def main(_) -> None:
         folder = Path(name)
         write("wide", folder)
         runs = []
-        for num_workers in (0, *map(int, WORKERS.value)):
-            runs.append(run(folder, num_workers))
+        for cluster in ("0:0", *CLUSTERS.value):
+            runs.append(run(folder, *map(int, cluster.split(":"))))
             print(json.dumps(runs[-1]), flush=True)
         results = {
             **hardware(),
@@ -104,7 +111,6 @@ def main(_) -> None:
             "features": FEATURES,
             "values": VALUES,
             "batch_size": BATCH["wide"],
-            "servers": 2,
             "runs": runs,
             "floor": floor(folder),
         }
