@@ -18,10 +18,12 @@ It leaves <workdir>/model.keras, schema.json, vocabularies/, config.json, histor
 checkpoints/ and tensorboard/, and under parameter servers a servers.json: what each of
 them had to do, as --placement takes it. Run again after an interruption, it goes on at
 the very batch of the last checkpoint; SIGTERM makes one and ends with status 143. Run
-again after the end, it does nothing. --overwrite starts anew. `batch_size` is that of
-all replicas together; with parameter servers, of a worker.
+again after the end, it does nothing. --overwrite starts anew, but not in a cluster: its
+launcher repeats the command when a process dies. `batch_size` is that of all replicas
+together; with parameter servers, of a worker.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -193,6 +195,12 @@ def main(_) -> None:
     """Runs the program."""
     config = load_config(CONFIG.value).replaced(SET.value)
     workdir = Path(WORKDIR.value)
+    if OVERWRITE.value and os.environ.get("TF_CONFIG"):
+        raise ValueError(
+            "--overwrite would remove all checkpoints whenever a launcher starts a "
+            f"process of the cluster again. Remove '{workdir}' before, or give another "
+            "--workdir."
+        )
     is_done = not OVERWRITE.value and is_finished(config, workdir)
     if not is_done or STRATEGY.value == "multi_worker_mirrored":
         # Of several workers the chief's disk may be the one that has the run.

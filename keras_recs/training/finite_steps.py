@@ -18,6 +18,8 @@ from keras_recs.training.workers import Workers
 
 _logger = logging.getLogger(__name__)
 POLICIES = ("stop", "skip", "ignore")
+_OF_ANOTHER = "the gradients of another worker are not finite, which says more."
+_SAID_SECONDS = 5.0
 LARGE = 1e6  # of an input that is finite, but may be the reason
 
 
@@ -34,6 +36,7 @@ class FiniteSteps:
         check_policy(policy)
         self.policy = policy
         self._found: str | None = None
+        self._is_said = threading.Event()
         self._batch = threading.local()  # of the replica that is being traced
 
     @contextlib.contextmanager
@@ -46,6 +49,12 @@ class FiniteSteps:
         optimizer = model.optimizer
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if self.policy == "ignore" or model.jit_compile or scaled:
+            if self.policy != "ignore" and not scaled:
+                _logger.warning(
+                    "A model that XLA compiles is trained without on_nonfinite=%r. "
+                    "Compile it with `jit_compile=False` to have gradients checked.",
+                    self.policy,
+                )
             make_train_function(model)
             yield
             return
@@ -57,7 +66,8 @@ class FiniteSteps:
             grads = list(grads)
             variables = trainable_variables or optimizer._trainable_variables
             check = self._check(grads, variables)
-            self._batch.checks.append(check)
+            if _is_in(check, self._batch.graph):  # and not in a branch of the step
+                self._batch.checks.append(check)
             # All that the update writes, the count of steps too, comes after it.
             with tf.control_dependencies([check]):
                 return apply(grads, trainable_variables)
@@ -66,6 +76,7 @@ class FiniteSteps:
             import tensorflow as tf
 
             self._batch.data, self._batch.checks = data, []
+            self._batch.graph = graph_here()
             with LateUpdates(model.non_trainable_variables) as late:
                 logs = train_step(data)
             with tf.control_dependencies(self._batch.checks):
@@ -100,6 +111,7 @@ class FiniteSteps:
             return model.train_function(batches)
         except tf.errors.OpError:
             found, self._found = self._found, None
+            self._is_said.clear()
             if found is None:
                 raise
         message = f"{place}: {found}"
@@ -122,7 +134,7 @@ class FiniteSteps:
         sums = sums_of(gradients[i] for i in places)
         is_finite = tf.reduce_all(tf.math.is_finite(sums))
         replica = tf.distribute.get_replica_context()
-        if Workers(replica.strategy).is_multi:  # else the others would wait for ever
+        if replica.strategy.num_replicas_in_sync > 1:  # one keeps all from the step
             bad = tf.cast(tf.logical_not(is_finite), tf.int32)
             is_finite = replica.all_reduce("SUM", bad) == 0
         names = [variables[i].path for i in places]
@@ -131,13 +143,41 @@ class FiniteSteps:
         inputs = names_of(structure)
 
         def report(sums, *tensors):
-            self._found = _describe(names, sums.numpy(), inputs, tensors)
+            found = _describe(names, sums.numpy(), inputs, tensors)
+            if found is not None:
+                self._found = found
+                self._is_said.set()
+            elif not here or not self._is_said.wait(_SAID_SECONDS):
+                self._found = self._found or _OF_ANOTHER
             raise NonFiniteStep(self._found)
+
+        # Replicas of this process: the one that has the reason says it.
+        here = not Workers(replica.strategy).is_multi
 
         def fail():
             return tf.py_function(report, [sums, *flat], tf.bool)
 
-        return tf.cond(is_finite, lambda: tf.constant(True), fail)
+        # Tables of keys are whole before a step fails.
+        with tf.control_dependencies(_scatters()):
+            return tf.cond(is_finite, lambda: tf.constant(True), fail)
+
+
+def graph_here() -> Any:
+    """The graph that is being traced, or `None`."""
+    import tensorflow as tf
+
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
+def _is_in(tensor: Any, graph: Any) -> bool:
+    return graph is not None and tensor.graph is graph
+
+
+def _scatters() -> list:
+    """Operations so far that write rows of a variable."""
+    graph = graph_here()
+    operations = [] if graph is None else graph.get_operations()
+    return [op for op in operations if op.type.startswith("ResourceScatter")]
 
 
 def check_policy(policy: str) -> None:
@@ -169,11 +209,11 @@ def names_of(structure) -> list[str]:
     return names
 
 
-def _describe(names, sums, inputs, tensors) -> str:
+def _describe(names, sums, inputs, tensors) -> str | None:
     """Which gradients are not finite, and what in the batch may be the reason."""
     bad = [name for name, value in zip(names, sums) if not np.isfinite(value)]
     if not bad:
-        return "the gradients of another worker are not finite, which says more."
+        return None
     shown = ", ".join(f"'{name}'" for name in bad[:3]) + ", …" * (len(bad) > 3)
     message = f"the gradients of {len(bad)} variables are not finite ({shown})."
     reasons = []

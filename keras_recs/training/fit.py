@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from keras_recs.layers.embedding.whole_folder import sync_folder
 from keras_recs.models.check_tables import check_tables
 from keras_recs.schema import Schema
 from keras_recs.training.check_two_level_tables import check_two_level_tables
@@ -28,9 +29,9 @@ from keras_recs.training.monitored import (
 )
 from keras_recs.training.parameter_server.check_trainable import check_trainable
 from keras_recs.training.parameter_server.lost_servers import lost_servers
+from keras_recs.training.parameter_server.prepare import prepare
 from keras_recs.training.parameter_server.run_on_servers import run_on_servers
 from keras_recs.training.parameter_server.server_recovery import ServerRecovery
-from keras_recs.training.parameter_server.source_of import source_of
 from keras_recs.training.recovery import Recovery
 from keras_recs.training.run_epochs import run_epochs
 from keras_recs.training.run_identity import begin_run, is_interrupted
@@ -146,10 +147,19 @@ def fit(
     checkpoints = own / "checkpoints"
     pace = (checkpoint_seconds, checkpoint_steps)
     recovery: Recovery | ServerRecovery
+    if not getattr(model, "compiled", False):
+        raise ValueError("`model` must be compiled: call `model.compile(…)` first.")
     check_policy(on_nonfinite)
+    if on_nonfinite == "skip" and model.steps_per_execution > 1:
+        raise ValueError(
+            "on_nonfinite='skip' leaves out single batches. Compile the model with "
+            "`steps_per_execution=1`. Received: steps_per_execution="
+            f"{model.steps_per_execution}"
+        )
     if is_parameter_server(model.distribute_strategy):
-        source_of(train).chunks(1)
         check_trainable(model, round_steps)
+        with lost_servers(), model.distribute_strategy.scope():
+            prepare(model, train)
         recovery = ServerRecovery(checkpoints, *pace)
     else:
         steps_of(train)
@@ -166,6 +176,9 @@ def fit(
             f"`monitor` needs `validation`. Received: monitor={monitor!r} and no "
             "validation data."
         )
+    if validation is not None:
+        monitor = monitor or default_monitor(schema)
+        mode = direction_of(monitor)
     tables = check_two_level_tables(model, callbacks, is_interrupted(own))
     _check_steps_per_execution(model)
     evicting = evictions(model, schema, callbacks)
@@ -179,9 +192,7 @@ def fit(
 
     keeper: KeepBest | None = None
     watchers: list[keras.callbacks.Callback] = []
-    if validation is not None:
-        monitor = monitor or default_monitor(schema)
-        mode = direction_of(monitor)
+    if validation is not None and monitor is not None:
         keeper = KeepBest(checkpoints, monitor, mode)
         watchers = [
             ExactMetrics(validation, schema),
@@ -218,9 +229,14 @@ def fit(
         if workers.is_chief:
             temporary = workdir / f".model.{os.getpid()}.keras"
             model.save(temporary)
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
             os.replace(temporary, workdir / "model.keras")
+            sync_folder(workdir)
     workers.barrier()  # the model is there: nobody needs a checkpoint
     recovery.checkpoints.clear()
+    if keeper is not None:
+        keeper.clear()
     if not workers.is_chief:
         shutil.rmtree(own)
     return history
@@ -228,8 +244,14 @@ def fit(
 
 def _check_loss(history: keras.callbacks.History, schema: Schema) -> None:
     losses = history.history.get("loss", [])
-    if not losses or any(map(math.isfinite, losses)):
+    if not history.epoch or any(map(math.isfinite, losses)):
         return
+    if not losses:
+        raise ValueError(
+            "No step was trained: all were left out, as their gradients were not "
+            "finite. No model was saved: lower `learning_rate`, or look for such "
+            "numbers in the data."
+        )
     labels = [
         label
         for label in schema.label_names

@@ -57,9 +57,14 @@ class KeepBest(keras.callbacks.Callback):
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-        for other in self.folder.glob("best-*.weights.h5"):
+        for other in self.folder.glob("*best-*.weights.h5"):
             if other not in (path, before):
                 other.unlink()
+
+    def clear(self) -> None:
+        """Removes all files, those that were never finished too."""
+        for path in self.folder.glob("*best-*.weights.h5"):
+            path.unlink()
 
     def get_state(self) -> dict[str, Any]:
         """The best value and its epoch, for a checkpoint."""

@@ -36,7 +36,7 @@ class LateUpdates(keras.StatelessScope):
         """Takes what Keras assigns."""
         variable, value = update
         # A value of a branch or loop is not known outside of it.
-        is_here = getattr(value, "graph", None) is self._graph or self._graph is None
+        is_here = getattr(value, "graph", None) is self._graph
         if id(variable) in self._variables and is_here:
             self._held[id(variable)] = value
             super().add_update(update)

@@ -49,6 +49,11 @@ def run_epochs(
     """
     workers = recovery.workers
     num_steps = int(max(workers.gather(steps_of(train))))
+    if not num_steps:
+        raise ValueError(
+            "`train` has no batch. With `drop_remainder=True` there must be at least "
+            "`batch_size` examples."
+        )
     strategy = model.distribute_strategy
     with strategy.scope():
         build(model, train)
@@ -85,9 +90,9 @@ def run_epochs(
                 calls.on_train_batch_end(end - 1, logs)
                 if model.stop_training:
                     break
+                due = recovery.is_due(end - step)
                 if end == num_steps:
                     break
-                due = recovery.is_due(end - step)
                 leave, save = workers.any_of(
                     request.received, due, num_steps=end - step
                 )

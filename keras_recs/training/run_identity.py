@@ -53,11 +53,12 @@ def begin_run(workdir: Path, model: keras.Model, schema: Schema, train: Any) -> 
     stored = workdir / "checkpoints" / _FILE
     if is_interrupted(workdir):
         known = json.loads(stored.read_text(encoding="utf-8"))
-        changed = [name for name, value in identity.items() if known.get(name) != value]
+        changed = [n for n, value in identity.items() if known.get(n, value) != value]
         if changed:
+            parts = [_difference(n, identity[n], known[n]) for n in changed]
             raise ValueError(
                 f"'{workdir}' holds an interrupted run with another "
-                f"{' and '.join(changed)}, which cannot go on. Give another workdir, "
+                f"{' and '.join(parts)}, which cannot go on. Give another workdir, "
                 f"or remove '{workdir / 'checkpoints'}' to start anew."
             )
         return True
@@ -78,7 +79,8 @@ def is_interrupted(workdir: Path) -> bool:
 
 def clear_run(workdir: Path) -> None:
     """Removes what a run left in its directory, and nothing else."""
-    for name in _RUN_FILES:
+    unfinished = [path.name for path in workdir.glob(".model.*.keras")]
+    for name in (*_RUN_FILES, *unfinished):
         path = workdir / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -107,6 +109,18 @@ def _identity(model: keras.Model, schema: Schema, train: Any) -> dict[str, Any]:
         "data set": data,
         "place of its variables": servers,
     }
+
+
+def _difference(name: str, here: Any, there: Any) -> str:
+    """What differs, and of a configuration in which entries."""
+    if not isinstance(here, dict) or not isinstance(there, dict):
+        return name
+    entries = [
+        f"{key}={here.get(key)!r}, it had {there.get(key)!r}"
+        for key in sorted(here.keys() | there.keys())
+        if here.get(key) != there.get(key)
+    ]
+    return f"{name} ({'; '.join(entries)[:200]})"
 
 
 def _without_names(config: Any) -> Any:

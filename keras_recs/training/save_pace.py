@@ -58,9 +58,10 @@ class SavePace:
         return self._is_time(self._every_seconds)
 
     def is_due_after_epoch(self) -> bool:
-        """Whether a save costs little beside the time since the last one."""
-        never = self.every_steps is not None or math.isinf(self._every_seconds)
-        return not never and self._is_time(0.0)
+        """Whether it is time, or a save costs little beside the time since the last."""
+        if self.every_steps is not None:
+            return self._steps >= self.every_steps
+        return not math.isinf(self._every_seconds) and self._is_time(0.0)
 
     def _is_time(self, seconds: float) -> bool:
         enough = max(

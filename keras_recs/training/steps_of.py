@@ -13,7 +13,13 @@ def steps_of(train: Any) -> int:
 
     Raises:
         ValueError: if it is not known, or there is no end.
+        TypeError: for what is no data set.
     """
+    if not hasattr(train, "cardinality"):
+        raise TypeError(
+            "`train` must be a `tf.data.Dataset`, such as `keras_recs.data` makes. "
+            f"Received: {type(train).__name__}"
+        )
     num_steps = int(train.cardinality())
     if num_steps < 0:
         raise ValueError(

@@ -143,7 +143,7 @@ def test_a_run_of_two_workers_that_is_killed(prepared, tmp_path):
     for setting in (
         f"data={prepared}",
         "batch_size=8",
-        "epochs=3",
+        "epochs=2",
         "model_arguments={'embedding_dim': 4, 'hidden_units': (8,)}",
     ):
         arguments += ["--set", setting]
@@ -168,9 +168,5 @@ def test_a_run_of_two_workers_that_is_killed(prepared, tmp_path):
     assert "all start anew" in lines
     assert (workdir / "model.keras").exists()
     history = (workdir / "history.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in history] == ["epoch", "0", "1", "2"]
+    assert [row.split(",")[0] for row in history] == ["epoch", "0", "1"]
     assert json.loads((workdir / "config.json").read_text())["batch_size"] == 8
-
-    status, output = run_launch(*command)
-    assert status == 0
-    assert output.count("is complete; --overwrite trains it again") == 2

@@ -127,6 +127,19 @@ def test_it_goes_on_without_the_batch(tmp_path, caplog):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+def test_single_batches_are_left_out(tmp_path):
+    """Not where several steps are one call; and where all are, nothing was trained."""
+    model = compiled()
+    model.steps_per_execution = 2
+    with pytest.raises(ValueError, match=r"leaves out single batches.*_execution=2"):
+        trained(tmp_path, dataset(), model, on_nonfinite="skip")
+    data = dataset().map(lambda x, y, w: ({**x, "x": x["x"] * np.nan}, y, w))
+    data = data.apply(assert_length(STEPS))
+    with pytest.raises(ValueError, match="No step was trained: all were left out"):
+        trained(tmp_path, data, on_nonfinite="skip")
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
 def test_it_can_be_left_out(tmp_path):
     data = dataset(("x", np.nan))
     with pytest.raises(ValueError, match="Training diverged: the loss of"):
@@ -203,7 +216,8 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_recs.training import NonFiniteStep, make_strategy
-from tests.training.test_finite_steps import compiled, dataset, trained
+from keras_recs.copies_of import copies_of
+from tests.training.test_finite_steps import BAD, compiled, dataset, trained
 
 with make_strategy("mirrored").scope():
     model = compiled()
@@ -218,6 +232,15 @@ with make_strategy("mirrored").scope():
 trained(Path(sys.argv[1]), dataset(), model)
 for weight in model.get_weights():
     assert np.isfinite(weight).all()
+# Both replicas leave the batch out, and nothing of it stays in either.
+models = []
+for number, data in enumerate((dataset(("x", np.inf)), dataset(without=BAD))):
+    with make_strategy("mirrored").scope():
+        models.append(compiled())
+    trained(Path(sys.argv[1]) / str(number), data, models[-1], on_nonfinite="skip")
+for a, b in zip(*(m.variables for m in models), strict=True):
+    for mine, other in zip(copies_of(a), copies_of(b), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-6, err_msg=a.path)
 """
 
 

@@ -118,9 +118,7 @@ def test_a_run_is_complete(tmp_path, click_schema):
         "vocabularies",
     ]
     assert names(workdir / "vocabularies") == ["item.txt", "user.txt"]
-    assert names(workdir / "checkpoints") == ["best.weights.h5", "run.json"], (
-        "no backup is left"
-    )
+    assert names(workdir / "checkpoints") == ["run.json"], "no backup is left"
     assert list((workdir / "tensorboard" / "train").iterdir())
 
     rows = history_of(workdir)
@@ -483,7 +481,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(train, valid, tmp_path
     assert history_of(workdir) == history_of(tmp_path / "whole")
     for a, b in zip(resumed.get_weights(), whole.get_weights()):
         np.testing.assert_array_equal(a, b)
-    assert names(workdir / "checkpoints") == ["best.weights.h5", "run.json"]
+    assert names(workdir / "checkpoints") == ["run.json"]
 
 
 def test_a_worse_epoch_after_the_interruption_does_not_replace_the_best(

@@ -159,7 +159,7 @@ def test_a_request_to_end_and_short_checkpoints(tmp_path):
 
 def test_what_is_refused(tmp_path):
     """Another model or data set, and without a loss of what is there."""
-    write(tmp_path)
+    write(tmp_path, rows=2000)
     said = finished("tests.training.refused_run", tmp_path)
     assert said.count("as expected") == 6, said
 

@@ -108,8 +108,20 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("place", [(0, 4), (1, 11), (2, 0)], ids=str)
+@pytest.mark.parametrize(
+    ("optimizer", "place"),
+    [
+        ("adam", (0, 4)),
+        ("lazy_adam", (2, 0)),
+        ("composite", (1, 11)),
+        *(
+            pytest.param(optimizer, place, marks=pytest.mark.large)
+            for optimizer in OPTIMIZERS
+            for place in [(0, 4), (1, 11), (2, 0)]
+        ),
+    ],
+    ids=str,
+)
 def test_it_goes_on_at_the_very_batch(optimizer, place, tmp_path):
     """Bit by bit: weights, slots, metrics of every epoch, dropout, learning rate."""
     make = OPTIMIZERS[optimizer]
@@ -207,6 +219,22 @@ def test_every_example_counts_once_an_epoch(tmp_path):
     # SIGKILL after 7 steps leaves the checkpoint of 5; SIGTERM saves where it is.
     assert 0 < seen.places[0][0] * ROWS // BATCH + seen.places[0][1] >= 22
     np.testing.assert_array_equal(counts_of(model), np.full(ROWS, 2.0))
+
+
+def test_steps_between_checkpoints_are_counted_over_epochs(tmp_path):
+    """An epoch of fewer steps than that leaves checkpoints too."""
+    found = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            found.append(Checkpoints(tmp_path / "run" / "checkpoints").exists())
+
+    schema, train = data()
+    model = counting_model(schema)
+    steps = {"checkpoint_steps": int(train.cardinality()) * 2}
+    calls = [Look()]
+    fit(model, train, schema, tmp_path / "run", epochs=4, callbacks=calls, **steps)
+    assert found[:2] == [False, False] and found[3]
 
 
 def test_keys_are_evicted_at_the_same_steps(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
@@ -33,19 +35,8 @@ def check_trainable(model: keras.Model, round_steps: int | None) -> None:
             "Under parameter servers a loss cannot be scaled by all workers at once. "
             "Use the dtype policy 'mixed_bfloat16'. Received: 'mixed_float16'"
         )
-    optimizer = model.optimizer
-    if optimizer.gradient_accumulation_steps:
-        raise ValueError(
-            "Under parameter servers each worker applies the gradients of each step. "
-            "Leave out `gradient_accumulation_steps` and take larger batches. "
-            "Received: "
-            f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps}"
-        )
-    if optimizer.use_ema:
-        raise ValueError(
-            "Under parameter servers no worker sees all steps, so that averages of the "
-            "weights would be of some only. Leave `use_ema` out. Received: use_ema=True"
-        )
+    for optimizer in getattr(model.optimizer, "parts", [model.optimizer]):
+        _check_optimizer(optimizer)
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise ValueError(
             "Under parameter servers a worker trains on one device. Start a worker for "
@@ -65,3 +56,18 @@ def check_trainable(model: keras.Model, round_steps: int | None) -> None:
                 "workers at once cannot. Under parameter servers use a vocabulary or "
                 "hash buckets in the place of `max_keys`."
             )
+
+
+def _check_optimizer(optimizer: Any) -> None:
+    if optimizer.gradient_accumulation_steps:
+        raise ValueError(
+            "Under parameter servers each worker applies the gradients of each step. "
+            "Leave out `gradient_accumulation_steps` and take larger batches. "
+            "Received: "
+            f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps}"
+        )
+    if optimizer.use_ema:
+        raise ValueError(
+            "Under parameter servers no worker sees all steps, so that averages of the "
+            "weights would be of some only. Leave `use_ema` out. Received: use_ema=True"
+        )

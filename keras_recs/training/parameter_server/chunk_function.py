@@ -83,7 +83,7 @@ def chunk_function(
         ):
             model.train_step(batch)
         if applied:
-            tf.cond(applied[0], lambda: (sums.add(), 0)[1], lambda: 0)
+            tf.cond(tf.reduce_all(applied), lambda: (sums.add(), 0)[1], lambda: 0)
         else:
             sums.add()
         return tf.constant(0)

@@ -11,6 +11,7 @@ import keras
 from keras_recs.training.finite_steps import (
     LARGE,
     check_policy,
+    graph_here,
     names_of,
     sums_of,
 )
@@ -49,7 +50,7 @@ class FiniteChunks:
         if self.policy == "ignore":
             yield finite
             return
-        apply = optimizer.apply
+        apply, graph = optimizer.apply, graph_here()
 
         def checked_apply(grads, trainable_variables=None):
             import tensorflow as tf
@@ -59,6 +60,12 @@ class FiniteChunks:
             sums = sums_of(g for g in grads if g is not None)
             names = [v.path for g, v in zip(grads, variables) if g is not None]
             is_finite = tf.reduce_all(tf.math.is_finite(sums))
+            if sums.graph is not graph:
+                raise ValueError(
+                    "Under parameter servers a `train_step` must apply its gradients "
+                    "outside of `tf.cond` and loops. Give `on_nonfinite='ignore'` to "
+                    "train it without the check."
+                )
 
             def message():
                 return _message(place, names, sums, batch)

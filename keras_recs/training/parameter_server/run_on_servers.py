@@ -15,14 +15,12 @@ import numpy as np
 
 from keras_recs.data.record_source import RecordSource
 from keras_recs.training.non_finite_step import NonFiniteStep
-from keras_recs.training.parameter_server.check_on_servers import check_on_servers
-from keras_recs.training.parameter_server.check_trainable import check_trainable
 from keras_recs.training.parameter_server.chunk_function import (
     chunk_arguments,
     chunk_function,
 )
 from keras_recs.training.parameter_server.finite_chunks import MARK, FiniteChunks
-from keras_recs.training.parameter_server.lost_servers import lost_servers
+from keras_recs.training.parameter_server.lost_servers import is_lost, lost_servers
 from keras_recs.training.parameter_server.progress import Progress
 from keras_recs.training.parameter_server.server_recovery import (
     ServerPosition,
@@ -30,7 +28,7 @@ from keras_recs.training.parameter_server.server_recovery import (
 )
 from keras_recs.training.parameter_server.server_watch import ServerWatch
 from keras_recs.training.parameter_server.source_of import source_of
-from keras_recs.training.run_epochs import build, remembering
+from keras_recs.training.run_epochs import remembering
 from keras_recs.training.stop_requests import stop_requests
 
 _logger = logging.getLogger(__name__)
@@ -57,7 +55,7 @@ def run_on_servers(
     the last one that was done every now and then.
 
     Args:
-        model: compiled `keras.Model`, made in the strategy's scope.
+        model: `keras.Model` that `prepare` got.
         train: of `tfrecord_dataset`.
         recovery: saves, and knows where to begin.
         on_nonfinite: `"stop"`, `"skip"` or `"ignore"`.
@@ -71,8 +69,8 @@ def run_on_servers(
         `keras.callbacks.History` of all epochs, those of earlier clusters too.
 
     Raises:
-        ValueError: for data or a model that cannot be trained so. `NonFiniteStep` for
-            gradients that are not finite.
+        ValueError: for a checkpoint of another run; `NonFiniteStep` for gradients that
+            are not finite.
         ConnectionError: when a parameter server is lost; the same call goes on.
         SystemExit: after SIGTERM; the same call goes on.
     """
@@ -82,12 +80,6 @@ def run_on_servers(
     strategy = model.distribute_strategy
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with _tidy(coordinator), lost_servers():
-        with strategy.scope():
-            build(model, train)
-        check_trainable(model, round_steps)
-        check_on_servers(model)
-        if hasattr(strategy, "placement"):  # else it is not of `make_strategy`
-            strategy.placement.check(model)
         calls = keras.callbacks.CallbackList(
             list(callbacks),
             add_history=True,
@@ -112,7 +104,11 @@ def run_on_servers(
             round_steps,
             on_nonfinite,
         )
-        with stop_requests() as request, recovery.finished_at_last():
+        with (
+            stop_requests() as request,
+            recovery.finished_at_last(),
+            job.stopped_at_last(),
+        ):
             while position.epoch < epochs and not model.stop_training:
                 position = job.run_epoch(position, request)
                 if position.epoch < epochs and not model.stop_training:
@@ -189,6 +185,21 @@ class _Job:
         self.calls.on_epoch_end(epoch, self.logs)
         return self._position(epoch + 1)
 
+    @contextlib.contextmanager
+    def stopped_at_last(self) -> Iterator[None]:
+        """Has the workers return where the block fails on this side.
+
+        They would go on, and push to what the next call makes of the servers.
+        """
+        try:
+            yield
+        except SystemExit:
+            raise  # they have, or do not answer
+        except BaseException as error:
+            if not is_lost(error) and not self._all_returned():
+                _logger.warning("Workers go on with what they had. Start them again.")
+            raise
+
     def leave(self, position: ServerPosition) -> None:
         """Saves and ends the process."""
         self.recovery.save(position)
@@ -240,23 +251,40 @@ class _Job:
     def _pause(self, epoch: int, save: bool, request: Any) -> np.ndarray:
         """All workers return after a step, and the state between them is saved."""
         start = time.monotonic()
-        self.progress.pause(True)
-        while not self.coordinator.done():
-            self.watch.look()
-            if request.received and time.monotonic() - start > _LEAVE_SECONDS:
+        while not self._await_pause(_LEAVE_SECONDS):
+            if request.received:
                 _logger.warning(
                     "A worker did not return within %d seconds: the process ends, and "
                     "what was trained since the last checkpoint is lost.",
                     _LEAVE_SECONDS,
                 )
                 raise SystemExit(128 + signal.SIGTERM)
-            time.sleep(_POLL / 10)
         done = self.progress.read()
         self._tell(done)
         if save and not request.received and (done < self.steps).any():
             self.recovery.save(self._position(epoch, done), start)
         self.progress.pause(False)
         return done
+
+    def _await_pause(self, seconds: float) -> bool:
+        """Asks the workers to return; whether all did within so many seconds."""
+        end = time.monotonic() + seconds
+        self.progress.pause(True)
+        while not self.coordinator.done():
+            self.watch.look()
+            if time.monotonic() > end:
+                return False
+            time.sleep(_POLL / 10)
+        return True
+
+    def _all_returned(self) -> bool:
+        """`_await_pause`, whatever goes wrong with the workers' steps meanwhile."""
+        import tensorflow as tf
+
+        for _ in range(self.num_workers):
+            with contextlib.suppress(tf.errors.OpError):
+                return self._await_pause(_LEAVE_SECONDS)
+        return False
 
     def _position(self, epoch: int, done: np.ndarray | None = None) -> ServerPosition:
         return ServerPosition(
