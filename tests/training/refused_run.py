@@ -60,7 +60,7 @@ def main(folder):
 
     class Fail(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            if batch >= 20:
+            if list((workdir / "checkpoints").glob("state-????????")):
                 raise ConnectionError("of a callback")
 
     # What workers have in hand ends with the call, and does not mix with the next one.

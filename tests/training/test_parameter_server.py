@@ -79,6 +79,7 @@ def counted(folder, rows, epochs=EPOCHS):
     return counts, result_of(folder)
 
 
+@pytest.mark.smoke
 def test_two_workers_train_each_example_once(tmp_path):
     """They share the records of one file, in another order each epoch."""
     rows = 600
