@@ -74,6 +74,7 @@ def assert_equal(some, others):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.smoke
 def test_two_workers_train_as_one_machine(tmp_path):
     """Steps of SGD on batches whose halves are those of the two workers."""
     (one, two), (history, other) = trained(tmp_path, "optimizer=sgd", "devices=2")
