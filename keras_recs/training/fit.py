@@ -119,8 +119,10 @@ def fit(
             nothing is applied. `"stop"` raises and names the gradients and, where there
             is one, the feature, label or weight that is not finite or very large.
             `"skip"` leaves the batch out, logs that as a warning and counts it as
-            `skipped_steps`; averages of the epoch's training metrics begin anew.
-            `"ignore"` does not look. Defaults to `"stop"`.
+            `skipped_steps`; averages of the epoch's training metrics begin anew. It
+            needs `steps_per_execution=1`. Keys that the batch brought to a feature with
+            `max_keys` stay. `"ignore"` does not look, nor is there a look at a model
+            that XLA compiles. Defaults to `"stop"`.
         round_steps: int. Under `parameter_server` only: so many steps end before the
             next ones begin, so that no gradient is older. Defaults to `None`: workers
             never wait for each other.
@@ -134,9 +136,9 @@ def fit(
             an epoch, or is given without `validation`, and for a table with `hot_rows`
             that the optimizer would train wrong, that is too large for the checkpoints
             or whose files an earlier run left; for a schema of another fit than the
-            model's, for several steps an execution on several replicas, and at the end
-            where no epoch had a finite loss. `NonFiniteStep`, a `ValueError`, for
-            gradients that are not finite.
+            model's, for several steps an execution on several replicas, for data
+            without a batch, and at the end where no epoch had a finite loss.
+            `NonFiniteStep`, a `ValueError`, for gradients that are not finite.
         ConnectionError: under `parameter_server`, when a server is lost.
         SystemExit: after SIGTERM.
     """
