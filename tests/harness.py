@@ -355,6 +355,31 @@ def layer_cases(folder):
                 "inputs": {"item": _rows(batch, 9), "history": _rows(batch, 9, 4)}
             },
         ),
+        "Experts": LayerCase(
+            {
+                "num_experts": 3,
+                "hidden_units": (5, 4),
+                "activation": "tanh",
+                "dropout": 0.25,
+                "kernel_regularizer": "l2",
+                "seed": 3,
+            },
+            _floats(6),
+        ),
+        "ExtractionBlock": LayerCase(
+            {
+                "num_tasks": 2,
+                "num_task_experts": 3,
+                "num_shared_experts": 1,
+                "hidden_units": (5, 4),
+                "is_last": True,
+                "activation": "tanh",
+                "dropout": 0.25,
+                "kernel_regularizer": "l2",
+                "seed": 3,
+            },
+            _floats(3, 6),
+        ),
         "FMInteraction": LayerCase({"keep_dim": True}, _floats(4, 3)),
         "FeatureEmbedding": LayerCase(
             {
@@ -445,6 +470,15 @@ def layer_cases(folder):
                 "seed": 3,
             },
             _floats(6),
+        ),
+        "MultiGate": LayerCase(
+            {"num_gates": 2, "kernel_regularizer": "l2"},
+            lambda batch: {
+                "inputs": [
+                    _floats(6)(batch)["inputs"],
+                    _floats(3, 4)(batch + 1)["inputs"][:batch],
+                ]
+            },
         ),
         "NumericEmbedding": LayerCase(
             {

@@ -24,6 +24,9 @@ from keras_recs.layers.interaction.mask_block import MaskBlock
 from keras_recs.layers.interaction.power_features import PowerFeatures
 from keras_recs.layers.interaction.vector_cross_layer import VectorCrossLayer
 from keras_recs.layers.mlp import MLP
+from keras_recs.layers.multi_task.experts import Experts
+from keras_recs.layers.multi_task.extraction_block import ExtractionBlock
+from keras_recs.layers.multi_task.multi_gate import MultiGate
 from keras_recs.layers.prediction_heads import PredictionHeads
 from keras_recs.layers.sequence.augru import AUGRU
 from keras_recs.layers.sequence.bilinear_attention import BilinearAttention
@@ -44,6 +47,8 @@ __all__ = [
     "DotInteraction",
     "DownSamplingCorrection",
     "DynamicVocabulary",
+    "Experts",
+    "ExtractionBlock",
     "FMInteraction",
     "FeatureEmbedding",
     "FeatureGate",
@@ -52,6 +57,7 @@ __all__ = [
     "InterestExtractor",
     "LinearTerm",
     "MaskBlock",
+    "MultiGate",
     "MultiHash",
     "NumericEmbedding",
     "PowerFeatures",

@@ -1,0 +1,1 @@
+"""Layers that several tasks share, and what each has for itself."""

@@ -1,0 +1,192 @@
+"""A level of progressive layered extraction."""
+
+import keras
+from keras import ops
+
+from keras_recs.layers.checked_sizes import checked_sizes
+from keras_recs.layers.multi_task.experts import Experts
+from keras_recs.register import register
+
+
+@register
+class ExtractionBlock(keras.layers.Layer):
+    """Experts of each task and experts that all share, mixed by a gate a task.
+
+    The gate of a task sees its own and the shared experts alone. Unless it is the last
+    level, one more gate mixes all experts into what the shared ones of the next level
+    read. The block alone is CGC.
+
+    Args:
+        num_tasks: int. K.
+        num_task_experts: int. Experts of each task.
+        num_shared_experts: int.
+        hidden_units: ints. Widths of the layers of each expert.
+        is_last: bool. Without the shared output. Defaults to `False`.
+        activation: Keras activation of the experts. Defaults to `"relu"`.
+        dropout: float. Rate in the experts. Defaults to `0.0`.
+        kernel_regularizer: Keras regularizer of the matrices. Defaults to `None`.
+        seed: int. Seed of the dropout. Defaults to `None`.
+
+    Call arguments:
+        inputs: `(B, N)`, which all read, or the output of the level before,
+            `(B, K + 1, N)`.
+
+    Output shape: `(B, K + 1, hidden_units[-1])`, the shared one last, or
+        `(B, K, hidden_units[-1])` of the last level.
+
+    Raises:
+        ValueError: for numbers or widths that are not positive integers, and for inputs
+            of another number of tasks.
+
+    Example:
+    >>> block = keras_recs.layers.ExtractionBlock(2, 3, 1, (4,))
+    >>> tuple(block(np.ones((5, 6))).shape)
+    (5, 3, 4)
+
+    Reference: [Tang et al., 2020](https://dl.acm.org/doi/10.1145/3383313.3412236)
+    """
+
+    def __init__(
+        self,
+        num_tasks,
+        num_task_experts,
+        num_shared_experts,
+        hidden_units,
+        is_last=False,
+        activation="relu",
+        dropout=0.0,
+        kernel_regularizer=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        (self.num_tasks,) = checked_sizes("num_tasks", (num_tasks,))
+        (self.num_task_experts,) = checked_sizes(
+            "num_task_experts", (num_task_experts,)
+        )
+        (self.num_shared_experts,) = checked_sizes(
+            "num_shared_experts", (num_shared_experts,)
+        )
+        self.hidden_units = checked_sizes("hidden_units", hidden_units)
+        self.is_last = is_last
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.seed = seed
+        self.num_own = self.num_tasks * self.num_task_experts
+        self.num_experts = self.num_own + self.num_shared_experts
+
+    def build(self, input_shape):
+        """Creates the experts and the gates."""
+        width = input_shape[-1]
+        if len(input_shape) == 3 and input_shape[1] != self.num_tasks + 1:
+            raise ValueError(
+                f"Layer '{self.name}' has {self.num_tasks} tasks: its inputs are "
+                f"(B, N) or (B, {self.num_tasks + 1}, N). Received: "
+                f"{tuple(input_shape)}"
+            )
+        self.experts = Experts(
+            self.num_experts,
+            self.hidden_units,
+            activation=self.activation,
+            dropout=self.dropout,
+            kernel_regularizer=self.kernel_regularizer,
+            seed=self.seed,
+            dtype=self.dtype_policy,
+            name="experts",
+        )
+        if len(input_shape) == 3:
+            self.experts.build((None, self.num_experts, width))
+        else:
+            self.experts.build((None, width))
+        seen = self.num_task_experts + self.num_shared_experts
+        self.gates = self.add_weight(
+            name="gates",
+            shape=(width, self.num_tasks, seen),
+            initializer=self._initial_gates,
+            regularizer=self.kernel_regularizer,
+        )
+        self.shared_gate = None
+        if not self.is_last:
+            self.shared_gate = self.add_weight(
+                name="shared_gate",
+                shape=(width, self.num_experts),
+                initializer="glorot_uniform",
+                regularizer=self.kernel_regularizer,
+            )
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Returns the mixture of each task and, unless it is the last, all experts'."""
+        task_weights, shared_weights = self.weigh(inputs)
+        x = inputs
+        if len(x.shape) == 3:
+            x = ops.take(x, self._readers(), axis=1)  # (B, E, N)
+        experts = self.experts(x, training=training)  # (B, E, H)
+        shape = (-1, self.num_tasks, self.num_task_experts, self.hidden_units[-1])
+        own = ops.reshape(experts[:, : self.num_own], shape)  # (B, K, n, H)
+        shared = experts[:, self.num_own :]  # (B, s, H)
+        weights = ops.cast(task_weights, experts.dtype)  # (B, K, n + s)
+        outputs = ops.einsum(
+            "bkn,bknh->bkh", weights[:, :, : self.num_task_experts], own
+        ) + ops.einsum("bks,bsh->bkh", weights[:, :, self.num_task_experts :], shared)
+        if shared_weights is None:
+            return outputs
+        weights = ops.cast(shared_weights, experts.dtype)  # (B, E)
+        both = ops.einsum("be,beh->bh", weights, experts)  # (B, H)
+        return ops.concatenate([outputs, ops.expand_dims(both, 1)], axis=1)
+
+    def weigh(self, inputs):
+        """What each gate gives to the experts that it sees.
+
+        Returns:
+            Float32 `(B, K, n + s)` of the tasks, their own n experts first, and
+            `(B, K·n + s)` of the shared gate, `None` at the last level.
+        """
+        x = ops.cast(inputs, self.compute_dtype)
+        gates = ops.convert_to_tensor(self.gates)
+        if len(x.shape) == 2:
+            flat = ops.reshape(gates, (gates.shape[0], -1))
+            logits = ops.reshape(ops.matmul(x, flat), (-1, *gates.shape[1:]))
+        else:
+            logits = ops.einsum("bkn,nke->bke", x[:, : self.num_tasks], gates)
+        tasks = ops.softmax(ops.cast(logits, "float32"), axis=-1)
+        if self.shared_gate is None:
+            return tasks, None
+        shared = x if len(x.shape) == 2 else x[:, self.num_tasks]
+        logits = ops.matmul(shared, ops.convert_to_tensor(self.shared_gate))
+        return tasks, ops.softmax(ops.cast(logits, "float32"), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """`(B, K + 1, hidden_units[-1])`; `(B, K, …)` of the last level."""
+        count = self.num_tasks + (not self.is_last)
+        return (input_shape[0], count, self.hidden_units[-1])
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "num_tasks": self.num_tasks,
+            "num_task_experts": self.num_task_experts,
+            "num_shared_experts": self.num_shared_experts,
+            "hidden_units": self.hidden_units,
+            "is_last": self.is_last,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "seed": self.seed,
+        }
+        return {**super().get_config(), **config}
+
+    def _readers(self):
+        """Which of the K + 1 inputs each expert reads."""
+        own = [k for k in range(self.num_tasks) for _ in range(self.num_task_experts)]
+        return own + [self.num_tasks] * self.num_shared_experts
+
+    def _initial_gates(self, shape, dtype=None):
+        """Each task's gate as if it were alone."""
+        width, num_tasks, seen = shape
+        drawn = [
+            keras.initializers.GlorotUniform()((width, seen), dtype)
+            for _ in range(num_tasks)
+        ]
+        return ops.stack(drawn, axis=1)
