@@ -369,11 +369,9 @@ def layer_cases(folder):
         "ExtractionBlock": LayerCase(
             {
                 "num_tasks": 2,
-                "num_task_experts": 3,
-                "num_shared_experts": 1,
+                "num_experts": (3, 1),
                 "hidden_units": (5, 4),
                 "is_last": True,
-                "activation": "tanh",
                 "dropout": 0.25,
                 "kernel_regularizer": "l2",
                 "seed": 3,

@@ -18,11 +18,9 @@ class ExtractionBlock(keras.layers.Layer):
 
     Args:
         num_tasks: int. K.
-        num_task_experts: int. Experts of each task.
-        num_shared_experts: int.
-        hidden_units: ints. Widths of the layers of each expert.
+        num_experts: pair of ints. Experts of each task, and shared ones.
+        hidden_units: ints. Widths of the layers of each expert; ReLUs follow them.
         is_last: bool. Without the shared output. Defaults to `False`.
-        activation: Keras activation of the experts. Defaults to `"relu"`.
         dropout: float. Rate in the experts. Defaults to `0.0`.
         kernel_regularizer: Keras regularizer of the matrices. Defaults to `None`.
         seed: int. Seed of the dropout. Defaults to `None`.
@@ -39,7 +37,7 @@ class ExtractionBlock(keras.layers.Layer):
             of another number of tasks.
 
     Example:
-    >>> block = keras_recs.layers.ExtractionBlock(2, 3, 1, (4,))
+    >>> block = keras_recs.layers.ExtractionBlock(2, (3, 1), (4,))
     >>> tuple(block(np.ones((5, 6))).shape)
     (5, 3, 4)
 
@@ -49,11 +47,9 @@ class ExtractionBlock(keras.layers.Layer):
     def __init__(
         self,
         num_tasks,
-        num_task_experts,
-        num_shared_experts,
+        num_experts,
         hidden_units,
         is_last=False,
-        activation="relu",
         dropout=0.0,
         kernel_regularizer=None,
         seed=None,
@@ -61,20 +57,19 @@ class ExtractionBlock(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         (self.num_tasks,) = checked_sizes("num_tasks", (num_tasks,))
-        (self.num_task_experts,) = checked_sizes(
-            "num_task_experts", (num_task_experts,)
-        )
-        (self.num_shared_experts,) = checked_sizes(
-            "num_shared_experts", (num_shared_experts,)
-        )
+        self.num_experts = checked_sizes("num_experts", num_experts)
+        if len(self.num_experts) != 2:
+            raise ValueError(
+                "`num_experts` must be the number of experts of each task and that of "
+                f"shared ones, such as (3, 1). Received: num_experts={num_experts!r}"
+            )
         self.hidden_units = checked_sizes("hidden_units", hidden_units)
         self.is_last = is_last
-        self.activation = keras.activations.get(activation)
         self.dropout = dropout
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.seed = seed
-        self.num_own = self.num_tasks * self.num_task_experts
-        self.num_experts = self.num_own + self.num_shared_experts
+        self.num_own = self.num_tasks * self.num_experts[0]  # of all tasks
+        self.num_all = self.num_own + self.num_experts[1]
 
     def build(self, input_shape):
         """Creates the experts and the gates."""
@@ -86,9 +81,8 @@ class ExtractionBlock(keras.layers.Layer):
                 f"{tuple(input_shape)}"
             )
         self.experts = Experts(
-            self.num_experts,
+            self.num_all,
             self.hidden_units,
-            activation=self.activation,
             dropout=self.dropout,
             kernel_regularizer=self.kernel_regularizer,
             seed=self.seed,
@@ -96,10 +90,10 @@ class ExtractionBlock(keras.layers.Layer):
             name="experts",
         )
         if len(input_shape) == 3:
-            self.experts.build((None, self.num_experts, width))
+            self.experts.build((None, self.num_all, width))
         else:
             self.experts.build((None, width))
-        seen = self.num_task_experts + self.num_shared_experts
+        seen = sum(self.num_experts)
         self.gates = self.add_weight(
             name="gates",
             shape=(width, self.num_tasks, seen),
@@ -110,7 +104,7 @@ class ExtractionBlock(keras.layers.Layer):
         if not self.is_last:
             self.shared_gate = self.add_weight(
                 name="shared_gate",
-                shape=(width, self.num_experts),
+                shape=(width, self.num_all),
                 initializer="glorot_uniform",
                 regularizer=self.kernel_regularizer,
             )
@@ -123,13 +117,14 @@ class ExtractionBlock(keras.layers.Layer):
         if len(x.shape) == 3:
             x = ops.take(x, self._readers(), axis=1)  # (B, E, N)
         experts = self.experts(x, training=training)  # (B, E, H)
-        shape = (-1, self.num_tasks, self.num_task_experts, self.hidden_units[-1])
+        num_own = self.num_experts[0]
+        shape = (-1, self.num_tasks, num_own, self.hidden_units[-1])
         own = ops.reshape(experts[:, : self.num_own], shape)  # (B, K, n, H)
         shared = experts[:, self.num_own :]  # (B, s, H)
         weights = ops.cast(task_weights, experts.dtype)  # (B, K, n + s)
         outputs = ops.einsum(
-            "bkn,bknh->bkh", weights[:, :, : self.num_task_experts], own
-        ) + ops.einsum("bks,bsh->bkh", weights[:, :, self.num_task_experts :], shared)
+            "bkn,bknh->bkh", weights[:, :, :num_own], own
+        ) + ops.einsum("bks,bsh->bkh", weights[:, :, num_own:], shared)
         if shared_weights is None:
             return outputs
         weights = ops.cast(shared_weights, experts.dtype)  # (B, E)
@@ -166,11 +161,9 @@ class ExtractionBlock(keras.layers.Layer):
         """Constructor arguments."""
         config = {
             "num_tasks": self.num_tasks,
-            "num_task_experts": self.num_task_experts,
-            "num_shared_experts": self.num_shared_experts,
+            "num_experts": self.num_experts,
             "hidden_units": self.hidden_units,
             "is_last": self.is_last,
-            "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "seed": self.seed,
@@ -179,8 +172,8 @@ class ExtractionBlock(keras.layers.Layer):
 
     def _readers(self):
         """Which of the K + 1 inputs each expert reads."""
-        own = [k for k in range(self.num_tasks) for _ in range(self.num_task_experts)]
-        return own + [self.num_tasks] * self.num_shared_experts
+        own = [k for k in range(self.num_tasks) for _ in range(self.num_experts[0])]
+        return own + [self.num_tasks] * self.num_experts[1]
 
     def _initial_gates(self, shape, dtype=None):
         """Each task's gate as if it were alone."""

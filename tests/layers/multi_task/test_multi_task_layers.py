@@ -76,7 +76,7 @@ def test_a_gate_a_task():
 @pytest.mark.parametrize("first", [False, True])
 def test_a_level_of_extraction(first, is_last):
     tasks, own, shared = 2, 3, 2
-    layer = ExtractionBlock(tasks, own, shared, (4,), is_last)
+    layer = ExtractionBlock(tasks, (own, shared), (4,), is_last)
     inputs = X if first else RNG.normal(size=(5, tasks + 1, 6)).astype("float32")
     layer.build(inputs.shape)
     with_biases(layer.experts)
@@ -102,7 +102,7 @@ def test_a_level_of_extraction(first, is_last):
 def test_an_expert_of_a_task_learns_from_no_other():
     import tensorflow as tf
 
-    layer = ExtractionBlock(2, 3, 1, (4,), is_last=True)
+    layer = ExtractionBlock(2, (3, 1), (4,), is_last=True)
     layer.build(X.shape)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer(X)[:, 0] ** 2)
@@ -118,10 +118,11 @@ def test_an_expert_of_a_task_learns_from_no_other():
         (lambda: Experts(0, (4,)), "`num_experts` must be"),
         (lambda: Experts(2, ()), "`hidden_units` must be"),
         (lambda: MultiGate(0), "`num_gates` must be"),
-        (lambda: ExtractionBlock(2, 0, 1, (4,)), "`num_task_experts` must be"),
+        (lambda: ExtractionBlock(2, (0, 1), (4,)), "`num_experts` must be"),
+        (lambda: ExtractionBlock(2, (3,), (4,)), "`num_experts` must be the number"),
         (lambda: Experts(2, (4,)).build((None, 3, 5)), r"its inputs are .*\(B, 2, N\)"),
         (
-            lambda: ExtractionBlock(2, 1, 1, (4,)).build((None, 2, 5)),
+            lambda: ExtractionBlock(2, (1, 1), (4,)).build((None, 2, 5)),
             r"its inputs are \(B, N\) or \(B, 3, N\)",
         ),
     ],
