@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_recs.training.late_updates import LateUpdates
+from keras_recs.training.late_updates import LateUpdates, graph_here
 from keras_recs.training.make_train_function import make_train_function
 from keras_recs.training.non_finite_step import NonFiniteStep
 from keras_recs.training.workers import Workers
@@ -160,13 +160,6 @@ class FiniteSteps:
         # Tables of keys are whole before a step fails.
         with tf.control_dependencies(_scatters()):
             return tf.cond(is_finite, lambda: tf.constant(True), fail)
-
-
-def graph_here() -> Any:
-    """The graph that is being traced, or `None`."""
-    import tensorflow as tf
-
-    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
 
 def _is_in(tensor: Any, graph: Any) -> bool:

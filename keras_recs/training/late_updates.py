@@ -25,11 +25,7 @@ class LateUpdates(keras.StatelessScope):
         self._held: dict[int, Any] = {}
 
     def __enter__(self):
-        import tensorflow as tf
-
-        self._graph = (
-            None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-        )
+        self._graph = graph_here()
         return super().__enter__()
 
     def add_update(self, update):
@@ -53,3 +49,10 @@ class LateUpdates(keras.StatelessScope):
         """Assigns what was held back."""
         for number, value in self._held.items():
             self._variables[number]._direct_assign(value)
+
+
+def graph_here() -> Any:
+    """The graph that is being traced, or `None`."""
+    import tensorflow as tf
+
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

@@ -11,10 +11,10 @@ import keras
 from keras_recs.training.finite_steps import (
     LARGE,
     check_policy,
-    graph_here,
     names_of,
     sums_of,
 )
+from keras_recs.training.late_updates import graph_here
 
 MARK = "the gradients of"  # how what it says begins
 
