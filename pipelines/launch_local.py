@@ -13,9 +13,12 @@ The command runs once a process, each with its own TF_CONFIG, as other launchers
 --workers that train, and with --ps as many parameter servers and a chief. Lines that a
 process writes begin with its name. Where one dies, all are started anew and go on from
 the last checkpoint, but beside parameter servers a worker alone; both up to
---max_restarts times. SIGTERM and Ctrl-C reach all of them, which save and end.
+--max_restarts times. SIGTERM, Ctrl-C and the end of the terminal reach all of them,
+which save and end. TensorFlow's servers listen at all addresses of the machine and ask
+nobody for a password: start it where no stranger reaches the ports.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -127,7 +130,9 @@ def _end(processes: list[subprocess.Popen], deadline: float) -> None:
 def _echo(name: str, process: subprocess.Popen) -> None:
     for line in process.stdout or ():
         text = line.decode(errors="replace").rstrip("\n")
-        print(f"{name} | {text}", flush=True)
+        # A reader that left, as `head` does, must not stop who writes.
+        with contextlib.suppress(OSError, ValueError):
+            print(f"{name} | {text}", flush=True)
 
 
 def main(arguments: list[str]) -> None:
@@ -141,8 +146,9 @@ def main(arguments: list[str]) -> None:
     if command[0] == "python":
         command[0] = sys.executable
     stopped: list[int] = []  # by which signals; to raise here could leave processes
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stopped.append(number))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, lambda number, frame: stopped.append(number))
     restarts = MAX_RESTARTS.value
     while True:
         cluster = Cluster(command, WORKERS.value, PS.value)

@@ -102,6 +102,12 @@ def tfrecord_dataset(
     by_file = num_workers > 1 and len(counted) >= num_workers
     if by_file:
         counted = _own_files(counted, num_workers, worker_index)
+    elif num_workers > 1:
+        logging.info(
+            "%d files for %d workers: each reads all and keeps its own records.",
+            len(counted),
+            num_workers,
+        )
     num_records = sum(file.num_records for file in counted)
     _warn_of_absent_columns(counted, schema)
 

@@ -1,5 +1,6 @@
 """Keras layers of recommenders."""
 
+from keras_recs.layers.batch_norm import BatchNorm
 from keras_recs.layers.dice import Dice
 from keras_recs.layers.down_sampling_correction import DownSamplingCorrection
 from keras_recs.layers.embedding.batch_l2 import BatchL2
@@ -39,6 +40,7 @@ __all__ = [
     "CIN",
     "MLP",
     "BatchL2",
+    "BatchNorm",
     "BilinearAttention",
     "BilinearFusion",
     "Compositional",

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_recs.layers.batch_norm import BatchNorm
 from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.dice import Dice
 from keras_recs.layers.mlp_activation import (
@@ -84,7 +85,7 @@ class MLP(keras.layers.Layer):
             if self.batch_norm:
                 # Keras's 0.99 lags behind for as long as two epochs of large batches,
                 # and its 1e-3 is more than the variance of small embeddings.
-                norm = keras.layers.BatchNormalization(
+                norm = BatchNorm(
                     momentum=0.9, epsilon=1e-5, dtype=policy, name=f"norm_{i}"
                 )
                 block.append(norm)

@@ -34,30 +34,46 @@ def read_callback_state(
     """What callbacks remember, to be stored.
 
     Of a callback with `get_state`, what that returns: a dict of numbers, strings, lists
-    and dicts of them, and arrays. Of Keras's `EarlyStopping`, `ReduceLROnPlateau`,
-    `ModelCheckpoint` and `History` what decides about their further course. Of others
-    nothing.
+    and dicts of them, arrays and lists of arrays. Of Keras's `EarlyStopping`,
+    `ReduceLROnPlateau`, `ModelCheckpoint` and `History` what decides about their
+    further course. Of others nothing.
 
     Args:
         callbacks: Keras callbacks.
 
     Returns:
-        A dict that JSON can hold for each callback which remembers something, and a
-        dict of arrays by name.
+        A dict that JSON can hold for each callback which could remember something, and
+        a dict of arrays by name.
+
+    Raises:
+        TypeError: for a state that is none of these; the callback is named.
     """
     states: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for callback in callbacks:
+        if not _remembers(callback):
+            continue
+        kind = type(callback).__name__
         state: dict[str, Any] = {}
         for name, value in _state_of(callback).items():
-            if _is_arrays(value):
-                state[name] = {"arrays": len(value)}
-                for i, array in enumerate(value):
-                    arrays[f"callback/{len(states)}/{name}/{i}"] = np.array(array)
-            else:
-                state[name] = {"value": _plain(value)}
-        if state:
-            states.append({"class": type(callback).__name__, "state": state})
+            key = f"callback/{len(states)}/{name}"
+            try:
+                if isinstance(value, np.ndarray):
+                    state[name], arrays[key] = {"array": True}, np.array(value)
+                elif _is_arrays(value):
+                    state[name] = {"arrays": len(value)}
+                    for i, array in enumerate(value):
+                        arrays[f"{key}/{i}"] = np.array(array)
+                else:
+                    state[name] = {"value": _plain(value)}
+                _check_key(name)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"What the callback {kind} remembers as {name!r} cannot be "
+                    f"stored: {error}. Let `get_state` return a dict of numbers, "
+                    "strings, lists and dicts of them, arrays and lists of arrays."
+                ) from error
+        states.append({"class": kind, "state": state})
     return states, arrays
 
 
@@ -71,7 +87,7 @@ def write_callback_state(
     Raises:
         ValueError: for other callbacks than those.
     """
-    callbacks = [callback for callback in callbacks if _state_of(callback)]
+    callbacks = [callback for callback in callbacks if _remembers(callback)]
     here = [type(callback).__name__ for callback in callbacks]
     there = [state["class"] for state in states]
     if here != there:
@@ -86,6 +102,9 @@ def write_callback_state(
             if "value" in entry:
                 state[name] = entry["value"]
                 continue
+            if "array" in entry:
+                state[name] = arrays[f"callback/{number}/{name}"]
+                continue
             keys = [f"callback/{number}/{name}/{i}" for i in range(entry["arrays"])]
             state[name] = [arrays[key] for key in keys]
         if hasattr(callback, "set_state"):
@@ -93,6 +112,10 @@ def write_callback_state(
         else:
             for name, value in state.items():
                 setattr(callback, name, value)
+
+
+def _remembers(callback) -> bool:
+    return hasattr(callback, "get_state") or isinstance(callback, tuple(_REMEMBERED))
 
 
 def _state_of(callback) -> dict[str, Any]:
@@ -112,10 +135,16 @@ def _is_arrays(value) -> bool:
     )
 
 
+def _check_key(key):
+    if not isinstance(key, str):
+        raise TypeError(f"keys must be strings, and there is {key!r}")
+    return key
+
+
 def _plain(value):
     """NumPy's numbers, and tensors of one number, as Python's."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {_check_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -112,7 +112,11 @@ class Checkpoints:
         """
         found = [path for path in self._paths() if _number(path) == number]
         if not found:
-            raise ValueError(f"'{self.folder}' has no whole checkpoint {number}.")
+            raise ValueError(
+                f"'{self.folder}' has no whole checkpoint {number}, which another "
+                "worker has as its newest. Bring it back, or remove the checkpoints of "
+                "all workers to start anew."
+            )
         _check(found[0])
         with np.load(found[0], allow_pickle=False) as entries:
             arrays = {name: entries[name] for name in entries.files}

@@ -22,10 +22,17 @@ from keras_recs.training.workers import Workers
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """How far a run is: whole epochs, and steps of the one after them."""
+    """How far a run is.
+
+    Attributes:
+        epoch: int. Whole epochs.
+        step: int. Steps of the one after them.
+        skipped: int. Steps so far that were left out.
+    """
 
     epoch: int = 0
     step: int = 0
+    skipped: int = 0
 
 
 class Recovery:
@@ -153,6 +160,8 @@ class Recovery:
         if state is None:
             raise ValueError("`begin` must be called before `save`.")
         self.checkpoints.wait()
+        # Else one could have removed what another one's slower disk has as its newest.
+        self.workers.barrier()
         start = time.monotonic()
         arrays, about = state.capture()
         about |= {

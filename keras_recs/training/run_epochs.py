@@ -69,6 +69,7 @@ def run_epochs(
     model.stop_training = False
     calls.on_train_begin()
     position = recovery.begin(model, remembering(calls), train)
+    finite.skipped = position.skipped
     rest = train.skip(position.step) if position.step else train
     logs: dict[str, Any] = {}
     with (
@@ -88,24 +89,28 @@ def run_epochs(
                 logs = finite.step(model, batches, f"Epoch {epoch}, step {step}")
                 end = min(step + at_once, num_steps)
                 calls.on_train_batch_end(end - 1, logs)
-                if model.stop_training:
-                    break
                 due = recovery.is_due(end - step)
                 if end == num_steps:
                     break
-                leave, save = workers.any_of(
-                    request.received, due, num_steps=end - step
+                # One that stopped alone would leave the others waiting for it.
+                stop, leave, save = workers.any_of(
+                    model.stop_training, request.received, due, num_steps=end - step
                 )
+                if stop:
+                    model.stop_training = True
+                    break
+                position = Position(epoch, end, finite.skipped)
                 if leave:
-                    _leave(recovery, Position(epoch, end))
+                    _leave(recovery, position)
                 # All count the same steps, and need not ask each other.
                 if save or (due and recovery.counts_steps):
-                    recovery.save(Position(epoch, end))
+                    recovery.save(position)
             logs = dict(model._get_metrics_result_or_logs(logs))
             if finite.skipped:
                 logs["skipped_steps"] = finite.skipped
             calls.on_epoch_end(epoch, logs)
-            position, rest = Position(epoch + 1), train
+            model.stop_training = any(workers.gather(model.stop_training))
+            position, rest = Position(epoch + 1, 0, finite.skipped), train
             if position.epoch < epochs and not model.stop_training:
                 if any(workers.gather(request.received)):
                     _leave(recovery, position)

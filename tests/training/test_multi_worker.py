@@ -99,10 +99,14 @@ def test_two_workers_train_as_one_machine(tmp_path):
     assert not list((run / "workers").iterdir()), "the others leave nothing"
 
 
+# The second trains empty batches at the end, of which statistics would be NaN.
+UNEVEN = ("sizes=100,40", "batch_norm=1")
+
+
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory):
     """Weights and histories of two workers with seven batches and three."""
-    return trained(tmp_path_factory.mktemp("uneven"), "sizes=100,40")
+    return trained(tmp_path_factory.mktemp("uneven"), *UNEVEN)
 
 
 def test_uneven_parts(uneven):
@@ -113,9 +117,17 @@ def test_uneven_parts(uneven):
     assert all(np.isfinite(w).all() for w in one)
 
 
+def test_where_one_stops_all_do(tmp_path):
+    """In its first epoch of two; nobody waits for it."""
+    (one, two), (history, other) = trained(tmp_path, "stop=1,3")
+    assert_equal(one, two)
+    assert history == other
+    assert len(history["loss"]) == 1
+
+
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
 def test_a_worker_that_dies_costs_nothing(number, uneven, tmp_path):
-    options = ("sizes=100,40",)
+    options = UNEVEN
     (expected, _), (expected_history, _) = uneven
     folder = tmp_path / "again"
     with cluster_of(folder, *options, "die=1,5", f"by={number}") as processes:

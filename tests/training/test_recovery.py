@@ -14,6 +14,9 @@ from keras_recs.models import deepfm
 from keras_recs.optimizers import CompositeOptimizer, LazyAdam, RowwiseAdagrad
 from keras_recs.training import EvictStaleKeys, fit
 from keras_recs.training.checkpoints import Checkpoints
+from keras_recs.training.recovery import Position, Recovery
+from keras_recs.training.run_epochs import build
+from keras_recs.training.workers import Workers
 from tests.preloaded import Preloaded, run_preloaded
 from tests.training.counting_run import (
     BATCH,
@@ -291,6 +294,49 @@ def test_other_callbacks_are_refused(tmp_path):
     more = keras.callbacks.EarlyStopping("loss")
     with pytest.raises(ValueError, match=r"had other callbacks.*EarlyStopping"):
         run(tmp_path, make, [more])
+
+
+def test_steps_that_were_left_out_stay_counted(tmp_path):
+    data = columns(104)
+    data["x"] = np.where(np.arange(len(data["x"])) == 17, 1e30, data["x"])
+    options = {
+        "train": array_dataset(data, SCHEMA, 16, shuffle=False),
+        "on_nonfinite": "skip",
+        "epochs": 1,
+    }
+    make = OPTIMIZERS["adam"]
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, make, [StopAt(0, 4)], **options)
+    _, history = run(tmp_path, make, **options)
+    assert history.history["skipped_steps"] == [1]
+
+
+def test_no_worker_writes_before_all_have_their_last(tmp_path):
+    """Else one removes what is the newest of another one's slower disk."""
+
+    class Pair(Workers):
+        def __init__(self):
+            self.num_workers, self.index, self.busy = 1, 0, []
+
+        def barrier(self):
+            self.busy.append(recovery.checkpoints.is_busy)
+
+    pair = Pair()
+    recovery = Recovery(tmp_path, pair, every_steps=1)
+    model = model_with(keras.optimizers.SGD())
+    build(model, batches())
+    recovery.begin(model, [], batches())
+    slow = recovery.checkpoints._write_one
+
+    def write_one(*arguments):
+        time.sleep(0.2)
+        slow(*arguments)
+
+    recovery.checkpoints._write_one = write_one
+    for step in (1, 2, 3):
+        recovery.save(Position(0, step))
+    recovery.checkpoints.wait()
+    assert pair.busy == [False] * 3
 
 
 def test_unknown_length_and_wrong_intervals(tmp_path):

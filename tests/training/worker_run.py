@@ -48,6 +48,8 @@ def main():
         def on_train_batch_end(self, batch, logs=None):
             step = int(self.model.optimizer.iterations.numpy())
             print(f"step {step}", flush=True)
+            if f"{index},{step}" == options.get("stop"):
+                self.model.stop_training = True
             if f"{index},{step}" == options.get("die"):
                 import os
                 import signal
@@ -57,7 +59,7 @@ def main():
     keras.utils.set_random_seed(1)
     train = array_dataset(mine, SCHEMA, BATCH * devices, shuffle=False)
     with strategy.scope():
-        model = deepfm(SCHEMA, 4, (8,))
+        model = deepfm(SCHEMA, 4, (8,), batch_norm="batch_norm" in options)
         metrics = {"click": [keras.metrics.AUC(num_thresholds=9, name="auc")]}
         optimizer = RowwiseAdagrad(0.1)
         if options.get("optimizer") == "sgd":

@@ -17,6 +17,7 @@ from keras_recs.layers import (
 # Operations that keep what lies where.
 SAME = {
     "Activation",
+    "BatchNorm",
     "BatchNormalization",
     "Cast",
     "Dropout",

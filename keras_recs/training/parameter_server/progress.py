@@ -17,7 +17,7 @@ class Progress:
 
     A chunk that is given to another worker, because the first one died or made room for
     a checkpoint, goes on behind them. A worker that was taken for dead and still has
-    one neither counts a step twice nor goes on with it for longer than one.
+    one counts no step twice, and stops as soon as the other one is further.
 
     Args:
         num_chunks: int. Chunks of an epoch.

@@ -17,7 +17,8 @@ from keras_recs.layers.embedding.whole_folder import whole_folder
 from keras_recs.training.checkpoints import Checkpoints
 from keras_recs.training.parameter_server.lost_servers import LostServer, is_lost
 
-_ABOUT, _ARRAYS = "about.json", "arrays.npz"
+_ARRAYS = "arrays.npz"
+_ABOUT = "about"  # the entry of it that holds the JSON
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +39,8 @@ class ServerCheckpoints(Checkpoints):
 
     A server writes what it holds to the folder, which all of them see under the same
     path; nothing of it travels to the chief. TensorFlow keeps a checksum of each
-    tensor, and reading finds what is damaged. The folder gets its name when all of it
-    is on the disk.
+    tensor, and the chief's own file one of each entry, so that reading finds what is
+    damaged. The folder gets its name when all of it is on the disk.
     """
 
     _pattern = re.compile(r"state-\d{8}")
@@ -71,7 +72,7 @@ class ServerCheckpoints(Checkpoints):
         try:
             with np.load(path / _ARRAYS, allow_pickle=False) as entries:
                 arrays = {name: entries[name] for name in entries.files}
-            return arrays, json.loads((path / _ABOUT).read_text(encoding="utf-8"))
+            return arrays, json.loads(arrays.pop(_ABOUT).tobytes().decode())
         except Exception as error:  # zip and NumPy have many kinds
             raise ValueError(f"it cannot be read: {error}") from error
 
@@ -129,8 +130,9 @@ class ServerCheckpoints(Checkpoints):
                         f"{device} wrote its part where the chief does not see it. The "
                         f"folder '{self.folder}' must be one that all servers share."
                     )
-            np.savez(part / _ARRAYS, **arrays.arrays)  # type: ignore[arg-type]
-            (part / _ABOUT).write_text(text, encoding="utf-8")
+            content = dict(arrays.arrays)
+            content[_ABOUT] = np.frombuffer(text.encode(), np.uint8)
+            np.savez(part / _ARRAYS, **content)  # type: ignore[arg-type]
 
     def _remove(self, path: Path) -> None:
         doomed = path.with_name(f"{path.name}.part-{os.getpid()}")
