@@ -436,11 +436,24 @@ class Label:
             to `"binary"`.
         sample_weight: string. Column of non-negative example weights for this label.
             Defaults to `None`: all 1.
+        optional: bool. The value may be missing: empty or NaN. Such an example does not
+            count for this label, in training or in metrics, but for the others it does.
+            Defaults to `False`: a missing value is an error.
+        given: string. Another binary label without which this one, binary too, cannot
+            be 1: `Label("conversion", given="click")`. An example that contradicts it
+            is an error, or a bad row when data are prepared. `esmm` builds on it.
+            Defaults to `None`.
+
+    Raises:
+        ValueError: for an unknown task, and a `given` that is not binary or the label
+            itself.
     """
 
     name: str = dataclasses.field(kw_only=False)
     task: Task = "binary"
     sample_weight: str | None = None
+    optional: bool = False
+    given: str | None = None
 
     def __post_init__(self) -> None:
         _check_name("label", self.name)
@@ -448,6 +461,16 @@ class Label:
             self.task in TASKS,
             f"Label '{self.name}': `task` must be one of {TASKS}. Received: "
             f"task={self.task!r}",
+        )
+        _check(
+            isinstance(self.optional, bool),
+            f"Label '{self.name}': `optional` must be True or False. Received: "
+            f"optional={self.optional!r}",
+        )
+        _check(
+            self.given is None or self.task == "binary",
+            f"Label '{self.name}': only a binary label can have `given`. Received: "
+            f"given={self.given!r} and task={self.task!r}",
         )
 
 
@@ -583,6 +606,7 @@ class Schema:
             )
         _check(bool(self.features), "A Schema needs at least one feature.")
         self._check_names()
+        self._check_funnel()
         self._check_weights()
         self._check_value_weights()
         self._check_crosses()
@@ -625,6 +649,13 @@ class Schema:
     def tasks(self) -> dict[str, str]:
         """The task of each label by its name, as `PredictionHeads` takes it."""
         return {label.name: label.task for label in self.labels}
+
+    @property
+    def given(self) -> dict[str, str]:
+        """By label: the one without which it cannot be 1, where there is one."""
+        return {
+            label.name: label.given for label in self.labels if label.given is not None
+        }
 
     @property
     def raw_features(self) -> tuple[Feature, ...]:
@@ -689,13 +720,16 @@ class Schema:
         type then holds.
         """
         columns = self.request_columns
+        optional = {label.name for label in self.labels if label.optional}
         others = [(label.name, "float32") for label in self.labels]
         others += [(label.sample_weight, "float32") for label in self.labels]  # type: ignore[misc]
         others += [(self.group_key, "string"), (self.timestamp, "int64")]  # type: ignore[list-item]
         for name, dtype in others:
             if name:
                 shared = columns.get(name, Column(name, dtype))
-                columns[name] = dataclasses.replace(shared, required=True)
+                columns[name] = dataclasses.replace(
+                    shared, required=name not in optional
+                )
         return columns
 
     # === Tables ===
@@ -925,6 +959,29 @@ class Schema:
                 re.fullmatch(r"[A-Za-z0-9_.\-]+", name) is not None,
                 f"Label '{name}': beside another label, `name` must consist of letters "
                 f"without accents, digits, '_', '.' and '-'. Received: name={name!r}",
+            )
+
+    def _check_funnel(self) -> None:
+        for label, other in self.given.items():
+            _check(
+                self.tasks.get(other) == "binary",
+                f"Label '{label}': `given` must name another binary label. Received: "
+                f"given={other!r}; labels are {self.tasks}",
+            )
+            seen = [label]
+            while other in self.given:
+                seen.append(other)
+                other = self.given[other]
+                _check(
+                    other not in seen,
+                    f"Labels {seen}: `given` leads in a circle. The first label of a "
+                    "funnel has none.",
+                )
+            name = f"{label}_given_{self.given[label]}"
+            _check(
+                name not in self.label_names,
+                f"Label '{name}': the name is that of the probability of '{label}' "
+                f"given '{self.given[label]}'. Give the label another one.",
             )
 
     def _check_weights(self) -> None:

@@ -39,6 +39,11 @@ SMALL_ARGUMENTS = {
     "num_cross_layers": 2,
     "projection_dim": 3,
     "num_experts": 2,
+    "num_layers": 3,
+    "tower_units": (5,),
+    "shared_gate": True,
+    "bottom": "dcn_v2",
+    "bottom_arguments": {"num_cross_layers": 2},
     "structure": "stacked",
     "interaction": "cat",
     "cin_layer_sizes": (4, 3),
@@ -69,9 +74,16 @@ SMALL_ARGUMENTS = {
     "seed": 5,
 }
 # Where the word means something else in one builder.
-OTHER_ARGUMENTS = {("masknet", "structure"): "serial"}
-# What an argument does nothing without.
-NEEDS = {"seed": {"dropout": 0.1}, "num_experts": {"projection_dim": 3}}
+OTHER_ARGUMENTS = {
+    ("masknet", "structure"): "serial",
+    ("ple", "num_experts"): (3, 2),
+}
+# What an argument does nothing without, in all builders or in one.
+NEEDS = {
+    "seed": {"dropout": 0.1},
+    ("dcn_v2", "num_experts"): {"projection_dim": 3},
+    "bottom_arguments": {"bottom": "dcn_v2"},
+}
 SIZES = (
     "embedding_dim",
     "hidden_units",
@@ -82,6 +94,7 @@ SIZES = (
     "second_hidden_units",
     "gate_units",
     "attention_units",
+    "tower_units",
 )
 
 
@@ -366,6 +379,15 @@ def layer_cases(folder):
             },
             _floats(6),
         ),
+        "ExpertGate": LayerCase(
+            {"kernel_regularizer": "l2"},
+            lambda batch: {
+                "inputs": [
+                    _floats(6)(batch)["inputs"],
+                    _floats(3, 4)(batch + 1)["inputs"][:batch],
+                ]
+            },
+        ),
         "ExtractionBlock": LayerCase(
             {
                 "num_tasks": 2,
@@ -503,12 +525,14 @@ def layer_cases(folder):
                     "click": "binary",
                     "rating": "regression",
                     "watch": "watch_time",
+                    "order": "binary",
                 },
+                "given": {"order": "click"},
                 "kernel_regularizer": "l2",
             },
             lambda batch: {
                 "inputs": [_floats(3)(batch)["inputs"], _floats(2)(batch)["inputs"]],
-                "logits": [_floats(1)(batch)["inputs"], _floats(3)(batch)["inputs"]],
+                "logits": [_floats(1)(batch)["inputs"], _floats(4)(batch)["inputs"]],
             },
         ),
         "SchemaPreprocessor": LayerCase(
@@ -527,6 +551,17 @@ def layer_cases(folder):
         ),
         "TargetAttention": LayerCase(
             {"hidden_units": (5,), "activation": "prelu", "use_softmax": True}, _history
+        ),
+        "TaskTowers": LayerCase(
+            {
+                "num_tasks": 3,
+                "hidden_units": (5, 4),
+                "activation": "tanh",
+                "dropout": 0.25,
+                "kernel_regularizer": "l2",
+                "seed": 3,
+            },
+            _floats(3, 6),
         ),
         "TwoLevelTable": LayerCase(
             {
@@ -682,8 +717,33 @@ def model_schemas(folder):
     }
 
 
+def needs(name, argument):
+    """What an argument of a builder does nothing without."""
+    return NEEDS.get((name, argument), NEEDS.get(argument, {}))
+
+
+def suited(name, schema):
+    """A schema with what a builder needs beside features: for ESMM a funnel."""
+    from keras_recs import Label
+
+    clicks = [label.name for label in schema.labels if label.task == "binary"]
+    if name != "esmm" or schema.given or not clicks:
+        return schema
+    labels = [*schema.labels, Label("order", given=clicks[0])]
+    return dataclasses.replace(schema, labels=labels)
+
+
+def output_names(name, schema):
+    """The outputs of a builder's model."""
+    found = list(schema.label_names)
+    if name == "esmm":
+        found += [f"{label}_given_{other}" for label, other in schema.given.items()]
+    return found
+
+
 def build_model(name, schema, **arguments):
     """A small model of a builder; `arguments` beside the sizes."""
+    schema = suited(name, schema)
     builder = getattr(importlib.import_module("keras_recs.models"), name)
     known = own_arguments(builder)
     sizes = {size: SMALL_ARGUMENTS[size] for size in SIZES if size in known}
@@ -736,6 +796,8 @@ def model_labels(schema, batch, seed=0):
         elif label.task == "watch_time":
             values = 9 * np.maximum(values, 0)
         labels[label.name] = values.astype("float32")
+    for label, other in schema.given.items():
+        labels[label] *= labels[other]
     return labels
 
 

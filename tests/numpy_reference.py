@@ -751,6 +751,96 @@ def dien(model, schema, example):
 # === Metrics ===
 
 
+def _number_of(layer, number):
+    """The matrices of one of the MLPs side by side."""
+    return [
+        (np.asarray(k, "float64")[:, number], np.asarray(b, "float64")[number])
+        for k, b in zip(layer.kernels, layer.biases)
+    ]
+
+
+def experts(layer, inputs):
+    """`(E, H)` of one input `(N,)` for all, or of a list of one for each."""
+    apart = isinstance(inputs, list)
+    return [
+        mlp(inputs[i] if apart else inputs, _number_of(layer, i))
+        for i in range(layer.num_experts)
+    ]
+
+
+def mixture(weights, vectors):
+    total = 0
+    for weight, vector in zip(weights, vectors):
+        total = total + weight * vector
+    return total
+
+
+def task_towers(layer, inputs):
+    """`(K,)` logits of one input for all tasks, or of a list of one for each."""
+    kernel, bias = np.asarray(layer.kernel, "float64"), np.asarray(layer.bias)
+    apart = isinstance(inputs, list)
+    logits = []
+    for k in range(layer.num_tasks):
+        x = inputs[k] if apart else inputs
+        if layer.hidden is not None:
+            x = mlp(x, _number_of(layer.hidden, k))
+        logits.append(x @ kernel[:, k] + bias[k])
+    return np.array(logits)
+
+
+def _shared(model, schema, example):
+    fields = Stacked(model.get_layer("embedding")).fields(example)
+    return np.concatenate([fields.reshape(-1), _numbers(schema, example)])
+
+
+def shared_bottom(model, schema, example):
+    x = mlp(_shared(model, schema, example), _mlp(model.get_layer("shared")))
+    return _answers(schema, task_towers(model.get_layer("towers"), x))
+
+
+def mmoe(model, schema, example):
+    x = _shared(model, schema, example)
+    vectors = experts(model.get_layer("experts"), x)
+    kernel = np.asarray(model.get_layer("gates").dense.kernel, "float64")
+    mixed = []
+    for k in range(len(schema.labels)):
+        own = kernel[:, k * len(vectors) : (k + 1) * len(vectors)]
+        mixed.append(mixture(softmax(x @ own), vectors))
+    return _answers(schema, task_towers(model.get_layer("towers"), mixed))
+
+
+def ple(model, schema, example):
+    num_tasks = len(schema.labels)
+    inputs = [_shared(model, schema, example)] * (num_tasks + 1)  # the shared one last
+    levels = [x for x in model.layers if x.name.startswith("extraction_")]
+    for layer in sorted(levels, key=lambda layer: layer.name):
+        own, shared = layer.num_experts
+        readers = [inputs[k] for k in range(num_tasks) for _ in range(own)]
+        vectors = experts(layer.experts, readers + [inputs[-1]] * shared)
+        gates = np.asarray(layer.gates, "float64")
+        mixed = []
+        for k in range(num_tasks):
+            seen = vectors[k * own : (k + 1) * own] + vectors[num_tasks * own :]
+            mixed.append(mixture(softmax(inputs[k] @ gates[:, k]), seen))
+        if layer.shared_gate is not None:
+            gate = np.asarray(layer.shared_gate, "float64")
+            mixed.append(mixture(softmax(inputs[-1] @ gate), vectors))
+        inputs = mixed
+    return _answers(schema, task_towers(model.get_layer("towers"), inputs))
+
+
+def esmm(model, schema, example):
+    logits = task_towers(
+        model.get_layer("towers"), _shared(model, schema, example)
+    )
+    answers = _answers(schema, logits)
+    own = dict(answers)
+    for label, other in schema.given.items():  # a label after the one it needs
+        answers[label] = own[label] * answers[other]
+        answers[f"{label}_given_{other}"] = own[label]
+    return answers
+
+
 def auc(y_true, y_score, weight=None):
     weight = [1.0] * len(y_true) if weight is None else weight
     right = total = 0.0

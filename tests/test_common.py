@@ -231,13 +231,13 @@ def test_model(name, schema_name, schemas):
     import keras
     import tensorflow as tf
 
-    schema = schemas[schema_name]
+    schema = harness.suited(name, schemas[schema_name])
     model = harness.build_model(name, schema)
     assert isinstance(model, keras.Model)
     assert model.name == name
     names = {*schema.feature_names, *schema.value_weights.values()}
     assert set(model.input) == names
-    assert list(model.output) == list(schema.label_names)
+    assert list(model.output) == harness.output_names(name, schema)
     assert all(output.shape == (None, 1) for output in model.output.values())
     assert all(output.dtype == "float32" for output in model.output.values())
 
@@ -277,7 +277,7 @@ def test_a_feature_may_be_named_like_a_layer(name, schemas):
 
     from keras_recs import CategoricalFeature, NumericFeature
 
-    schema = schemas["every kind of feature, one label"]
+    schema = harness.suited(name, schemas["every kind of feature, one label"])
     layers = {
         operation.name for operation in harness.build_model(name, schema).operations
     }
@@ -316,7 +316,7 @@ def test_other_arguments_of_a_builder(name, schemas):
             continue
         value = harness.other_argument(name, argument)
         assert value != parameter.default
-        extra = harness.NEEDS.get(argument, {})
+        extra = harness.needs(name, argument)
         plain = config(**extra) if extra else usual
         assert config(**extra, **{argument: value}) != plain, argument
 
@@ -352,7 +352,7 @@ def test_one_fit_step(name, policy, schemas):
     """One step moves every weight and leaves it finite, under each policy."""
     import keras
 
-    schema = schemas["every kind of feature, two labels"]
+    schema = harness.suited(name, schemas["every kind of feature, two labels"])
     keras.config.set_dtype_policy(policy)
     model = harness.build_model(name, schema)
     (node,) = model.get_layer("heads")._inbound_nodes
@@ -416,7 +416,7 @@ def test_saved_models_load_in_a_fresh_process(cases, schemas, tmp_path):
         layer = harness.find_class(name)(**cases[name].arguments)
         values = cases[name].inputs(3)
         save(name, harness.functional(layer, values), harness.named(values))
-    schema = schemas["every kind of feature, two labels"]
+    schema = harness.suited(name, schemas["every kind of feature, two labels"])
     for name in BUILDERS:
         save(name, harness.build_model(name, schema), harness.model_inputs(schema, 3))
     done = run_preloaded("-c", RELOAD, tmp_path, *harness.READS_FILES)

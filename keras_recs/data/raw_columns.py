@@ -66,18 +66,22 @@ def raw_columns(
         _align(columns, name, weights)
     for label in schema.labels if not features_only else ():
         _check_label(columns, label)
+    for name, given in schema.given.items() if not features_only else ():
+        _check_funnel(columns, name, given)
     return columns
 
 
 def _check_label(columns: dict[str, RawColumn], label: Label) -> None:
     """The rules that `pipelines.prepare` applies to files."""
     values = columns[label.name].values
+    missing = np.isnan(values) & label.optional
     rights = [(label.name, np.isfinite(values), "finite")]
     if label.task == "binary":
         rights = [(label.name, (values == 0) | (values == 1), "0 or 1")]
     elif label.task == "watch_time":
         right = np.isfinite(values) & (values >= 0)
         rights = [(label.name, right, "a finite number of at least 0")]
+    rights[0] = (label.name, rights[0][1] | missing, rights[0][2])
     if label.sample_weight:
         weights = columns[label.sample_weight].values
         right = np.isfinite(weights) & (weights >= 0)
@@ -90,6 +94,16 @@ def _check_label(columns: dict[str, RawColumn], label: Label) -> None:
                 f"Column '{name}' must be {rule} in every row. Received: {values[row]} "
                 f"in row {row}."
             )
+
+
+def _check_funnel(columns: dict[str, RawColumn], name: str, given: str) -> None:
+    wrong = (columns[name].values == 1) & (columns[given].values != 1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"Column '{name}' cannot be 1 where '{given}' is not. Received: "
+            f"{name}=1, {given}={columns[given].values[row]:g} in row {row}."
+        )
 
 
 def _align(columns: dict[str, RawColumn], name: str, weights: str) -> None:

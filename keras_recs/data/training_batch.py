@@ -19,13 +19,14 @@ def training_batch(
 
     Returns:
         Function of a dict of raw columns, which returns `(inputs, labels)` or, where a
-        label has a weight or the group is asked for, `(inputs, labels, weights)` and
-        the group.
+        label has a weight or may be missing or the group is asked for, `(inputs,
+        labels, weights)` and the group. A missing label is 0 and weighs 0.
 
     Raises:
         ValueError: if the group is asked for and the schema has none.
         tf.errors.InvalidArgumentError: in the function, for a label or a sample weight
-            that `pipelines.prepare` would have refused; it is named with the value.
+            that `pipelines.prepare` would have refused, such as a conversion without a
+            click; it is named with the value.
     """
     import tensorflow as tf
 
@@ -37,7 +38,7 @@ def training_batch(
             'Schema(…, group_key="user_id").'
         )
     preprocess = SchemaPreprocessor(schema)
-    weighted = any(label.sample_weight for label in schema.labels)
+    weighted = any(label.sample_weight or label.optional for label in schema.labels)
     chance_of = None
     if down_sampling is not None and down_sampling.weigh:
         weighted = True
@@ -47,12 +48,19 @@ def training_batch(
     def to_batch(raw):
         labels, weights = {}, {}
         for label in schema.labels:
-            values = _checked(raw, label.name, label.task)
+            values = _checked(raw, label.name, label.task, label.optional)
+            there = None
+            if label.optional:
+                there = tf.math.is_finite(values)
+                values = tf.where(there, values, 0.0)
             labels[label.name] = values[:, None]  # (B, 1)
             if label.sample_weight:
                 weights[label.name] = _checked(raw, label.sample_weight, "weight")
             elif weighted or with_group:
                 weights[label.name] = tf.ones_like(values)  # (B,)
+            if there is not None:
+                weights[label.name] *= tf.cast(there, tf.float32)
+        labels = _checked_funnel(labels, schema.given)
         if chance_of is not None:
             chances = chance_of(raw[decides])  # (B,)
             weights = {name: value / chances for name, value in weights.items()}
@@ -69,7 +77,28 @@ def training_batch(
     return to_batch
 
 
-def _checked(raw, name, rule):
+def _checked_funnel(labels, given):
+    """The labels, in a graph that fails where one is 1 and its `given` is not."""
+    import tensorflow as tf
+
+    labels = dict(labels)
+    for name, other in given.items():
+        wrong = tf.logical_and(labels[name] == 1, labels[other] != 1)[:, 0]
+        check = tf.debugging.Assert(
+            tf.logical_not(tf.reduce_any(wrong)),
+            [
+                f"Column {name} cannot be 1 where {other} is not. It is in these rows "
+                "of a batch:",
+                tf.where(wrong)[:, 0],
+                "pipelines.prepare names such rows in raw files, or sets them aside.",
+            ],
+        )
+        with tf.control_dependencies([check] if check is not None else []):
+            labels[name] = tf.identity(labels[name])
+    return labels
+
+
+def _checked(raw, name, rule, optional=False):
     """A label or weight as float32, in a graph that fails where a value is wrong.
 
     Records that other programs wrote have met no rule before.
@@ -84,6 +113,8 @@ def _checked(raw, name, rule):
     elif rule != "regression":
         right = tf.logical_and(right, values >= 0)
         wish = "a finite number of at least 0"
+    if optional:
+        right = tf.logical_or(right, tf.math.is_nan(values))
     wrong = tf.where(tf.logical_not(right))[:, 0]
     check = tf.debugging.Assert(
         tf.reduce_all(right),

@@ -25,7 +25,11 @@ def evaluate(
     were watched (see `WeightedLogisticLoss`); `auc` (watched or not) and
     `watch_time_auc`, in which what was watched weighs its time; `positive_rate`, the
     share that was watched; with group keys `gauc` and `mispredicted_watch_time`. All
-    have `examples`.
+    have `examples`, which for an optional label are those that have it.
+
+    Where the model says how probable a label is given another one, as `esmm` does,
+    there are the metrics of a binary label under that name, `"conversion_given_click"`,
+    on the examples where the other is 1.
 
     Args:
         model: functional model with dict outputs.
@@ -47,29 +51,45 @@ def measure(predictions: Predictions, schema: Schema) -> dict[str, dict[str, flo
     """Metrics of predictions already made; see `evaluate`."""
     results = {}
     for label in schema.labels:
-        y = predictions.labels[label.name]
-        p = predictions.scores[label.name]
         w = predictions.weights.get(label.name)
-        if label.task == "binary":
-            values = {
-                "auc": metrics.auc(y, p, w),
-                "log_loss": metrics.log_loss(y, p, w),
-                "calibration_ratio": metrics.calibration_ratio(y, p, w),
-                "expected_calibration_error": metrics.expected_calibration_error(y, p),
-                "positive_rate": _mean(y, w),
-            }
-            if predictions.groups is not None:
-                values["gauc"] = metrics.gauc(y, p, predictions.groups)
-        else:
-            error = y.astype("float64") - p
-            values = {
-                "mse": _mean(error**2, w),
-                "mae": _mean(np.abs(error), w),
-            }
-        if label.task == "watch_time":
-            values |= _of_watch_times(y, p, w, predictions.groups)
-        results[label.name] = {**values, "examples": len(y)}
+        rows = w > 0 if label.optional and w is not None else None
+        results[label.name] = _of_task(
+            predictions, label.name, label.name, label.task, rows
+        )
+    for name, other in schema.given.items():
+        score = f"{name}_given_{other}"
+        if score in predictions.scores:
+            rows = predictions.labels[other] == 1
+            results[score] = _of_task(predictions, name, score, "binary", rows)
     return results
+
+
+def _of_task(predictions, label, score, task, rows) -> dict[str, float]:
+    """Metrics of one score against one label, of all rows or some."""
+
+    def chosen(values):
+        return values if values is None or rows is None else values[rows]
+
+    y, p = chosen(predictions.labels[label]), chosen(predictions.scores[score])
+    w, groups = chosen(predictions.weights.get(label)), chosen(predictions.groups)
+    if not len(y):
+        return {"examples": 0}
+    if task == "binary":
+        values = {
+            "auc": metrics.auc(y, p, w),
+            "log_loss": metrics.log_loss(y, p, w),
+            "calibration_ratio": metrics.calibration_ratio(y, p, w),
+            "expected_calibration_error": metrics.expected_calibration_error(y, p),
+            "positive_rate": _mean(y, w),
+        }
+        if groups is not None:
+            values["gauc"] = metrics.gauc(y, p, groups)
+    else:
+        error = y.astype("float64") - p
+        values = {"mse": _mean(error**2, w), "mae": _mean(np.abs(error), w)}
+    if task == "watch_time":
+        values |= _of_watch_times(y, p, w, groups)
+    return {**values, "examples": len(y)}
 
 
 def _of_watch_times(y, p, w, groups) -> dict[str, float]:

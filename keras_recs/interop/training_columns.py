@@ -32,11 +32,12 @@ def training_columns(schema: Schema, *, with_group: bool = False) -> dict[str, C
         )
     features = {feature.name for feature in schema.raw_features}
     required = {label.name for label in schema.labels}
+    optional = {label.name for label in schema.labels if label.optional}
     required |= {label.sample_weight for label in schema.labels if label.sample_weight}
     if with_group and schema.group_key is not None:
         required.add(schema.group_key)
     return {
-        name: dataclasses.replace(column, required=name in required)
+        name: dataclasses.replace(column, required=name in required - optional)
         for name, column in schema.columns.items()
         if name in features | required
     }

@@ -25,9 +25,11 @@ from keras_recs.layers.interaction.mask_block import MaskBlock
 from keras_recs.layers.interaction.power_features import PowerFeatures
 from keras_recs.layers.interaction.vector_cross_layer import VectorCrossLayer
 from keras_recs.layers.mlp import MLP
+from keras_recs.layers.multi_task.expert_gate import ExpertGate
 from keras_recs.layers.multi_task.experts import Experts
 from keras_recs.layers.multi_task.extraction_block import ExtractionBlock
 from keras_recs.layers.multi_task.multi_gate import MultiGate
+from keras_recs.layers.multi_task.task_towers import TaskTowers
 from keras_recs.layers.prediction_heads import PredictionHeads
 from keras_recs.layers.sequence.augru import AUGRU
 from keras_recs.layers.sequence.bilinear_attention import BilinearAttention
@@ -49,6 +51,7 @@ __all__ = [
     "DotInteraction",
     "DownSamplingCorrection",
     "DynamicVocabulary",
+    "ExpertGate",
     "Experts",
     "ExtractionBlock",
     "FMInteraction",
@@ -67,6 +70,7 @@ __all__ = [
     "QuotientRemainder",
     "TableConfig",
     "TargetAttention",
+    "TaskTowers",
     "TwoLevelTable",
     "UniformNegatives",
     "VectorCrossLayer",

@@ -22,6 +22,11 @@ class PredictionHeads(keras.layers.Layer):
         tasks: dict of label name to `"binary"` (sigmoid of the logit), `"regression"`
             (the logit itself) or `"watch_time"` (e^z of the logit z, which is clipped
             to ±30: to 1e-13 … 1e13), as `schema.tasks` gives it.
+        given: dict of label name to that of the one without which it cannot be, such as
+            `{"conversion": "click"}`, as `schema.given` gives it. The logit of such a
+            label is that of its probability given the other. The label's own is the
+            product along the funnel, the sum of the logarithms; the former is an output
+            too, `"conversion_given_click"`. Defaults to `None`: no funnel.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
 
     Call arguments:
@@ -31,7 +36,8 @@ class PredictionHeads(keras.layers.Layer):
     Output: dict of label name to float32 `(B, 1)`.
 
     Raises:
-        ValueError: for no label, an unknown task, or neither towers nor logits.
+        ValueError: for no label, an unknown task, neither towers nor logits, and a
+            `given` that is no label.
 
     Example:
     >>> heads = keras_recs.layers.PredictionHeads({"click": "binary"})
@@ -39,7 +45,7 @@ class PredictionHeads(keras.layers.Layer):
     (2, 1)
     """
 
-    def __init__(self, tasks, kernel_regularizer=None, **kwargs):
+    def __init__(self, tasks, given=None, kernel_regularizer=None, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.tasks = dict(tasks)
@@ -53,6 +59,13 @@ class PredictionHeads(keras.layers.Layer):
                 raise ValueError(
                     f"Label '{label}': its task must be one of {TASKS}. Received: "
                     f"{task!r}"
+                )
+        self.given = dict(given or {})
+        for label, other in self.given.items():
+            if self.tasks.get(label) != "binary" or self.tasks.get(other) != "binary":
+                raise ValueError(
+                    "`given` must map binary labels to binary labels. Received: "
+                    f"'{label}' given '{other}' and tasks={self.tasks}"
                 )
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
@@ -83,21 +96,43 @@ class PredictionHeads(keras.layers.Layer):
             terms.append(self.dense(tower))  # (B, K)
         total = sum(terms[1:], terms[0])
         total = ops.cast(total, "float32")
-        outputs = {}
-        for k, (label, task) in enumerate(self.tasks.items()):
+        values = {}
+        for k, label in enumerate(self.tasks):
             last = total.shape[-1]
-            value = total if last == 1 else total[:, k : k + 1]  # (B, 1)
-            if task == "binary":
-                value = ops.sigmoid(value)
+            values[label] = total if last == 1 else total[:, k : k + 1]  # (B, 1)
+        outputs = {}
+        for label, task in self.tasks.items():
+            value = values[label]
+            if label in self.given:
+                outputs[label] = ops.exp(self._log_probability(label, values))
+            elif task == "binary":
+                outputs[label] = ops.sigmoid(value)
             elif task == "watch_time":
-                value = ops.exp(ops.clip(value, -MAX_WATCH_LOGIT, MAX_WATCH_LOGIT))
-            outputs[label] = value
+                limit = MAX_WATCH_LOGIT
+                outputs[label] = ops.exp(ops.clip(value, -limit, limit))
+            else:
+                outputs[label] = value
+        for label, name in self._conditional.items():
+            outputs[name] = ops.sigmoid(values[label])
         return outputs
+
+    @property
+    def _conditional(self):
+        """The further output of each label that has a `given`."""
+        return {label: f"{label}_given_{other}" for label, other in self.given.items()}
+
+    def _log_probability(self, label, logits):
+        """The sum along the funnel."""
+        own = ops.log_sigmoid(logits[label])
+        if label not in self.given:
+            return own
+        return own + self._log_probability(self.given[label], logits)
 
     def compute_output_spec(self, inputs, logits=None):
         """Float32 `(B, 1)` for each label."""
         batch = (list(inputs) + list(logits or []))[0].shape[0]
-        return {label: keras.KerasTensor((batch, 1), "float32") for label in self.tasks}
+        names = [*self.tasks, *self._conditional.values()]
+        return {name: keras.KerasTensor((batch, 1), "float32") for name in names}
 
     def get_build_config(self):
         """Both shapes by name: Keras would take a lone one for that of the towers."""
@@ -112,6 +147,7 @@ class PredictionHeads(keras.layers.Layer):
         """Constructor arguments."""
         config = {
             "tasks": self.tasks,
+            "given": self.given,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
         return {**super().get_config(), **config}

@@ -1,5 +1,7 @@
 """The loss of each label."""
 
+import keras
+
 from keras_recs.losses.weighted_logistic_loss import WeightedLogisticLoss
 
 
@@ -8,13 +10,14 @@ def losses_of(schema):
 
     `compile(loss="binary_crossentropy")` would train a regression label with that, too.
     Binary labels have the binary cross-entropy, regression labels the mean squared
-    error, watch times `WeightedLogisticLoss`.
+    error, watch times `WeightedLogisticLoss`. The loss of an optional label is the mean
+    over the examples of a batch that have it, 0 where none has.
 
     Args:
         schema: `keras_recs.Schema`.
 
     Returns:
-        dict of label name to a Keras loss or its name.
+        dict of label name to a Keras loss, or its name where nothing is missing.
 
     Example:
     >>> labels = [keras_recs.Label("click"), keras_recs.Label("y", task="regression")]
@@ -22,9 +25,17 @@ def losses_of(schema):
     >>> keras_recs.losses.losses_of(schema)
     {'click': 'binary_crossentropy', 'y': 'mean_squared_error'}
     """
-    losses = {
-        "binary": "binary_crossentropy",
-        "regression": "mean_squared_error",
-        "watch_time": WeightedLogisticLoss(),
+    names = {"binary": "binary_crossentropy", "regression": "mean_squared_error"}
+    classes = {
+        "binary": keras.losses.BinaryCrossentropy,
+        "regression": keras.losses.MeanSquaredError,
+        "watch_time": WeightedLogisticLoss,
     }
-    return {label: losses[task] for label, task in schema.tasks.items()}
+    losses = {}
+    for label in schema.labels:
+        if label.optional:
+            loss = classes[label.task](reduction="mean_with_sample_weight")
+        else:
+            loss = names.get(label.task) or WeightedLogisticLoss()
+        losses[label.name] = loss
+    return losses

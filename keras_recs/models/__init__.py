@@ -9,10 +9,14 @@ from keras_recs.models.dien import dien
 from keras_recs.models.din import din
 from keras_recs.models.dlrm import dlrm
 from keras_recs.models.embedding_options import EmbeddingOptions
+from keras_recs.models.esmm import esmm
 from keras_recs.models.finalmlp import finalmlp
 from keras_recs.models.fm import fm
 from keras_recs.models.logistic_regression import logistic_regression
 from keras_recs.models.masknet import masknet
+from keras_recs.models.mmoe import mmoe
+from keras_recs.models.ple import ple
+from keras_recs.models.shared_bottom import shared_bottom
 from keras_recs.models.table_rows import table_rows
 from keras_recs.models.wide_and_deep import wide_and_deep
 from keras_recs.models.xdeepfm import xdeepfm
@@ -26,10 +30,14 @@ BUILDERS = (
     dien,
     din,
     dlrm,
+    esmm,
     finalmlp,
     fm,
     logistic_regression,
     masknet,
+    mmoe,
+    ple,
+    shared_bottom,
     wide_and_deep,
     xdeepfm,
     youtube_ranking,
@@ -45,10 +53,14 @@ __all__ = [
     "dien",
     "din",
     "dlrm",
+    "esmm",
     "finalmlp",
     "fm",
     "logistic_regression",
     "masknet",
+    "mmoe",
+    "ple",
+    "shared_bottom",
     "table_rows",
     "wide_and_deep",
     "xdeepfm",

@@ -41,6 +41,8 @@ _RANGES: dict[str, Any] = {
     "layer_norm": [False, True],
     "second_hidden_units": _WIDTHS,
     "gate_units": [(32,), (64,), (128,)],
+    "tower_units": [(32,), (64,), (64, 32)],
+    "shared_gate": [False, True],
 }
 # Where the word has other values in one builder.
 _OF_BUILDER: dict[str, dict[str, Any]] = {
@@ -49,6 +51,7 @@ _OF_BUILDER: dict[str, dict[str, Any]] = {
     "dien": {"activation": ["dice", "relu"]},
     "din": {"activation": ["dice", "relu"]},
     "masknet": {"structure": ["parallel", "serial"]},
+    "ple": {"num_experts": [(1, 1), (2, 1), (2, 2), (4, 2)]},
 }
 # An argument that says nothing where another one is `None`.
 NEEDS = {"num_experts": "projection_dim"}

@@ -15,7 +15,7 @@ def schemas(tmp_path_factory):
 def test_the_numbers_of_a_model(name, schema_name, schemas):
     twin = getattr(numpy_reference, name, None)
     assert twin is not None, f"write {name} in tests/numpy_reference.py"
-    schema = schemas[schema_name]
+    schema = harness.suited(name, schemas[schema_name])
     model = harness.build_model(name, schema)
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -33,7 +33,7 @@ def test_the_numbers_of_a_model(name, schema_name, schemas):
 
 @pytest.mark.parametrize("name", harness.builders())
 def test_padding_and_the_order_of_examples_change_nothing(name, schemas):
-    schema = schemas["every kind of feature, two labels"]
+    schema = harness.suited(name, schemas["every kind of feature, two labels"])
     model = harness.build_model(name, schema)
     inputs = harness.model_inputs(schema, 5)
     outputs = model.predict_on_batch(inputs)
@@ -57,7 +57,7 @@ def test_padding_and_the_order_of_examples_change_nothing(name, schemas):
 def test_table_gradients_stay_sparse(name, schemas):
     import tensorflow as tf
 
-    schema = schemas["every kind of feature, two labels"]
+    schema = harness.suited(name, schemas["every kind of feature, two labels"])
     model = harness.build_model(name, schema)
     inputs = harness.tensors(harness.model_inputs(schema, 4))
     found = harness.gradients(model, lambda: model(inputs), harness.square_loss)

@@ -40,6 +40,7 @@ def recorded(ranges, seed):
 @pytest.mark.parametrize("name", harness.builders())
 def test_a_model_of_two_draws_of_each_builder(name, tmp_path):
     schema = harness.model_schemas(tmp_path)["every kind of feature, one label"]
+    schema = harness.suited(name, schema)
     builder = getattr(importlib.import_module("keras_recs.models"), name)
     small = {k: v for k, v in SMALL.items() if k in harness.own_arguments(builder)}
     hypermodel = build_hypermodel(schema, name, space=small)
@@ -61,6 +62,7 @@ def test_a_model_of_two_draws_of_each_builder(name, tmp_path):
 def test_every_argument_is_decided_on():
     """A new one gets a range, or is named here."""
     held = {"embedding_options", "gate_features", "seed", "targets"}
+    held |= {"bottom", "bottom_arguments"}
     undecided = {
         f"{name}: {argument}"
         for name in harness.builders()

@@ -21,6 +21,8 @@ class ColumnPlan:
         weights: string. Name of the plan with the weights of the list's values.
         keep_missing: bool. Keep missing values of a list, as null: values and weights
             lie place by place, until `align_weights` drops them together.
+        given: string. Name of the plan of a binary label that must be 1 where this one
+            is.
         rule: `"binary"` (0 or 1), `"watch_time"` and `"weight"` (not negative),
             `"vocabulary"` (no line break, which a vocabulary file could not hold),
             `"time"` (rounded down to an integer), or `None`.
@@ -35,6 +37,7 @@ class ColumnPlan:
     rule: str | None = None
     weights: str | None = None
     keep_missing: bool = False
+    given: str | None = None
 
 
 def column_plans(schema: Schema) -> tuple[ColumnPlan, ...]:
@@ -65,6 +68,7 @@ def column_plans(schema: Schema) -> tuple[ColumnPlan, ...]:
             rules.get(name),
             weights.get(name),
             name in aligned,
+            schema.given.get(name),
         )
         for name, column in schema.columns.items()
     )

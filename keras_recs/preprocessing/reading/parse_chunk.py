@@ -82,6 +82,10 @@ def parse_chunk(
         if plan.weights is not None:
             for row, reason in _align(columns, plan.name, plan.weights).items():
                 errors.setdefault(row, (plan.weights, reason))
+        if plan.given is not None:
+            contradictions = _contradictions(columns, plan.name, plan.given)
+            for row, reason in contradictions.items():
+                errors.setdefault(row, (plan.source, reason))
     if errors:
         for row, (column, reason) in errors.items():
             line = int(lines[row])
@@ -116,6 +120,17 @@ def _align(columns: dict[str, pa.Array], name: str, weights: str) -> dict[int, s
     columns[name] = _kept_items(columns[name], there, starts)
     columns[weights] = _kept_items(columns[weights], kept, weight_starts)
     return errors
+
+
+def _contradictions(
+    columns: dict[str, pa.Array], name: str, given: str
+) -> dict[int, str]:
+    """Rows whose label says what cannot be without the other."""
+    said, other = (
+        columns[column].to_numpy(zero_copy_only=False) for column in (name, given)
+    )
+    rows = np.flatnonzero((said == 1) & (other != 1)).tolist()
+    return dict.fromkeys(rows, f"'{name}' is 1 where '{given}' is not")
 
 
 def _items(lists: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
