@@ -13,8 +13,8 @@ from absl import app
 
 from benchmarks.histories.report import markdown_table
 from benchmarks.histories.report import read_lines as read_histories
-from benchmarks.leaderboard.__main__ import read_lines
 from benchmarks.leaderboard.report import summarize
+from benchmarks.result_lines import result_lines
 
 RESULTS, PAGE = Path("benchmarks/results"), Path("docs/choosing.md")
 
@@ -34,7 +34,7 @@ def costs() -> dict[str, dict]:
 
 def accuracy(dataset: str) -> dict[str, str]:
     """By row of the leaderboard: AUC."""
-    lines = read_lines(RESULTS, f"leaderboard_{dataset.replace('-', '_')}")
+    lines = result_lines(RESULTS, f"leaderboard_{dataset.replace('-', '_')}")
     return {
         row["model"]: f"{row['auc']:.4f} ± {row['auc_std']:.4f}"
         for row in summarize(dataset, lines)

@@ -830,9 +830,7 @@ def ple(model, schema, example):
 
 
 def esmm(model, schema, example):
-    logits = task_towers(
-        model.get_layer("towers"), _shared(model, schema, example)
-    )
+    logits = task_towers(model.get_layer("towers"), _shared(model, schema, example))
     answers = _answers(schema, logits)
     own = dict(answers)
     for label, other in schema.given.items():  # a label after the one it needs

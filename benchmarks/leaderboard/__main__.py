@@ -19,6 +19,8 @@ from pathlib import Path
 
 from absl import app, flags
 
+from benchmarks.result_lines import result_lines
+
 DATASET = flags.DEFINE_enum("dataset", "frappe", ["frappe", "ml-1m"], "Data set.")
 DATA_DIR = flags.DEFINE_string(
     "data_dir", os.environ.get("KERAS_RECS_DATA"), "Folder of the data sets."
@@ -68,7 +70,7 @@ def main(_) -> None:
         data = read_data_set(DATASET.value, Path(DATA_DIR.value))
         made = {
             (line["model"], line["seed"], json.dumps(line["setting"]))
-            for line in read_lines(folder, name)
+            for line in result_lines(folder, name)
         }
         for model, seed in runs_to_make(MODELS.value or list(settings)):
             setting = json.loads(json.dumps(dataclasses.asdict(settings[model])))
@@ -104,16 +106,7 @@ def main(_) -> None:
     if page is None and OUTPUT.value == OUTPUT.default:
         page = "benchmarks/leaderboard.md"
     if SHARD.value == "0/1" and page:
-        write_report(DATASET.value, read_lines(folder, name), Path(page))
-
-
-def read_lines(folder: Path, name: str) -> list[dict]:
-    """All finished runs in a folder, those of other processes too."""
-    found = []
-    for path in sorted(folder.glob(f"{name}.*")):
-        text = path.read_text(encoding="utf-8")
-        found += [json.loads(line) for line in text.splitlines()]
-    return found
+        write_report(DATASET.value, result_lines(folder, name), Path(page))
 
 
 if __name__ == "__main__":

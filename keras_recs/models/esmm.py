@@ -47,8 +47,8 @@ def esmm(
         no label trains.
 
     Raises:
-        ValueError: for a schema that is not fitted, has no categorical feature or no
-            label with a `given`, and for a bottom that is none.
+        ValueError: for a schema that is not fitted, has no label with a `given`, and
+            for a bottom that is none.
 
     Reference: [Ma et al., 2018](https://arxiv.org/abs/1804.07931):
     pCTCVR = pCTR · pCVR

@@ -50,8 +50,8 @@ def mmoe(
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
 
     Raises:
-        ValueError: for a schema that is not fitted, has no label or no categorical
-            feature, and for a bottom that is none.
+        ValueError: for a schema that is not fitted, has no label, and for a bottom that
+            is none.
 
     Reference: [Ma et al., 2018](https://dl.acm.org/doi/10.1145/3219819.3220007):
     y_k = h^k(Σ_i softmax(W_k x)_i f_i(x))

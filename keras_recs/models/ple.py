@@ -47,9 +47,8 @@ def ple(
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
 
     Raises:
-        ValueError: for a schema that is not fitted, has no label or no categorical
-            feature, for numbers that are not positive integers, and for a bottom that
-            is none.
+        ValueError: for a schema that is not fitted, has no label, for numbers that are
+            not positive integers, and for a bottom that is none.
 
     Reference: [Tang et al., 2020](https://dl.acm.org/doi/10.1145/3383313.3412236)
     """

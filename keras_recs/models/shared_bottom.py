@@ -42,8 +42,8 @@ def shared_bottom(
         Functional `keras.Model`: dict of features to dict of labels `(B, 1)`.
 
     Raises:
-        ValueError: for a schema that is not fitted, has no label or no categorical
-            feature, and for a bottom that is none.
+        ValueError: for a schema that is not fitted, has no label, and for a bottom that
+            is none.
 
     Reference: [Caruana, 1997](https://doi.org/10.1023/A:1007379606734)
     """
@@ -70,4 +70,6 @@ def shared_bottom(
     )(shared)  # (B, K)
     # === Head ===
     heads = PredictionHeads(schema.tasks, name="heads")
-    return keras.Model(inputs, heads([], logits=[towers, *logits]), name="shared_bottom")
+    return keras.Model(
+        inputs, heads([], logits=[towers, *logits]), name="shared_bottom"
+    )

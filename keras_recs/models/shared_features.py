@@ -5,7 +5,6 @@ import keras
 from keras_recs.layers import FeatureEmbedding
 from keras_recs.models.build_inputs import (
     build_inputs,
-    check_id_features,
     embedding_arguments,
     stack_numbers,
 )
@@ -44,8 +43,9 @@ def shared_features(
             )
         inputs = build_inputs(schema)
         rows = table_rows(schema, inputs)
-        check_id_features(schema, model)
         numbers = stack_numbers(schema, inputs)  # (B, N)
+        if not schema.id_features:
+            return inputs, numbers, []
         fields = FeatureEmbedding(
             **embedding_arguments(schema, embedding_dim, options=options),
             embeddings_regularizer=regularizer,

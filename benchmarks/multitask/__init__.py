@@ -1,0 +1,1 @@
+"""Multi-task models: what sharing gains and costs."""
