@@ -22,7 +22,7 @@ INCOME, MARITAL = 41, 7
 TASKS = ("income", "never_married")
 SPLITS = ("train", "valid", "test")
 OOV_ROW, FIRST_ROW = 1, 2
-BATCH, EPOCHS, PATIENCE, DIM = 512, 20, 3, 8
+BATCH, EPOCHS, PATIENCE, DIM = 512, 60, 5, 8
 RATES, DROPOUTS = (1e-3, 3e-4), (0.0, 0.3)
 TUNING_SEEDS = (1000, 1001)
 # About 63 thousand dense weights each; of a single task half as many.
