@@ -5,8 +5,8 @@ DATA ?= synthetic
 DATA_DIR ?=
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-floor test-backends test-peers lint benchmark \
-	benchmark-embeddings benchmark-ranking
+.PHONY: install environments quickstart test test-floor test-backends test-peers lint \
+	benchmark benchmark-embeddings benchmark-ranking
 
 install: $(VENV)/.installed
 
@@ -17,6 +17,9 @@ $(VENV)/.installed: setup.cfg setup.py
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[all]'
 	touch $@
+
+# Those of `test`, `test-floor` and `test-backends`; with `-j3` at the same time.
+environments: install $(VENV)-floor/.installed $(VENV)-backends/.installed
 
 quickstart: install
 	$(BIN)/python -m pipelines.quickstart --data=$(DATA) --data_dir='$(DATA_DIR)'
