@@ -232,14 +232,9 @@ def test_another_port(monkeypatch):
     assert Cluster.from_environment().address.endswith("-worker-0.recs.svc:4444")
 
 
+@pytest.mark.large
 @pytest.mark.distributed
-@pytest.mark.parametrize(
-    "lost",
-    [
-        None,
-        *(pytest.param(kind, marks=pytest.mark.large) for kind in ("Chief", "Worker")),
-    ],
-)
+@pytest.mark.parametrize("lost", [None, "Chief", "Worker"])
 def test_a_chief_and_a_worker_train(lost, config_file, prepared, tmp_path):
     """The manifest's command, restarted as Kubernetes does: each process by itself."""
     job = job_of("multi_worker_mirrored")
