@@ -24,9 +24,9 @@ environments: install $(VENV)-floor/.installed $(VENV)-backends/.installed
 quickstart: install
 	$(BIN)/python -m pipelines.quickstart --data=$(DATA) --data_dir='$(DATA_DIR)'
 
-# Two processes, each with whole files of tests.
+# Two processes, each with whole files of tests; other backends have a target of their own.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not backends'
 
 lint: install
 	$(BIN)/python -m ruff check .

@@ -1,5 +1,6 @@
 """Settings and files that all tests share."""
 
+import gc
 import os
 import sys
 
@@ -24,6 +25,11 @@ def pytest_collection_modifyitems(config, items):
     if large:
         config.hook.pytest_deselected(items=large)
         items[:] = [item for item in items if item not in large]
+
+
+def pytest_collection_finish():
+    """What was imported stays: collections of garbage need not look at it again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -339,15 +339,23 @@ def test_dropouts_draw_apart(name, schemas):
     assert len(set(seeds)) == len(seeds), seeds
 
 
+# Unlike one another: the others' graphs of training are made of the same layers.
+TRACED = ("dcn_v2", "deepfm", "dien", "din", "finalmlp")
+
+
 @pytest.mark.parametrize(
-    "policy",
+    ("name", "policy"),
     [
-        "float32",
-        "mixed_bfloat16",
-        pytest.param("mixed_float16", marks=pytest.mark.large),
+        *((name, "mixed_bfloat16") for name in BUILDERS),
+        *((name, "float32") for name in TRACED),
+        *(
+            pytest.param(name, policy, marks=pytest.mark.large)
+            for name in BUILDERS
+            for policy in ("float32", "mixed_float16")
+            if (name, policy) not in [(traced, "float32") for traced in TRACED]
+        ),
     ],
 )
-@pytest.mark.parametrize("name", BUILDERS)
 def test_one_fit_step(name, policy, schemas):
     """One step moves every weight and leaves it finite, under each policy."""
     import keras

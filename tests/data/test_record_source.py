@@ -66,8 +66,17 @@ def rows_of(read, number, chunk, epoch=0, done=0):
     return [part[part >= 0].tolist() for part in np.split(rows, ends + 1)[:-1]]
 
 
-@pytest.mark.parametrize("num_workers", [1, 2, 50])
-@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    ("num_workers", "shuffle"),
+    [
+        (2, False),
+        (50, True),
+        *(
+            pytest.param(*case, marks=pytest.mark.large)
+            for case in ((1, False), (1, True), (2, True), (50, False))
+        ),
+    ],
+)
 def test_each_record_is_in_one_chunk(num_workers, shuffle, folder, schema):
     source = source_of(folder, schema, shuffle=shuffle)
     read, chunks = reader_of(source), source.chunks(num_workers)
@@ -84,8 +93,18 @@ def test_each_record_is_in_one_chunk(num_workers, shuffle, folder, schema):
         assert batches != other
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("shuffle_buffer", [5, 8, 64])
+@pytest.mark.parametrize(
+    ("shuffle", "shuffle_buffer"),
+    [
+        (True, 5),
+        (True, 64),
+        (False, 8),
+        *(
+            pytest.param(*case, marks=pytest.mark.large)
+            for case in ((True, 8), (False, 5), (False, 64))
+        ),
+    ],
+)
 def test_a_chunk_goes_on_at_any_batch(shuffle, shuffle_buffer, folder, schema):
     options = {"shuffle": shuffle, "shuffle_buffer": shuffle_buffer}
     source = source_of(folder, schema, **options)

@@ -143,7 +143,9 @@ def test_files_are_read_in_another_order_in_each_epoch(tmp_path):
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("num_workers", [2, 4, 6])
+@pytest.mark.parametrize(
+    "num_workers", [2, pytest.param(4, marks=pytest.mark.large), 6]
+)
 def test_workers_cover_each_example_once(files, num_workers, shuffle):
     """Files ≥ workers: own files; files < workers: own records. In every epoch."""
     datasets = [
@@ -193,10 +195,24 @@ def damaged(files, place, tmp_path):
     return path, offsets[record], record
 
 
+BYTES = {"length checksum": 8, "data": 12, "data checksum": -1}
+PLACES = ("first", "middle", "last")
+
+
 @pytest.mark.parametrize(
-    "byte", [8, 12, -1], ids=["length checksum", "data", "data checksum"]
+    ("place", "byte"),
+    [
+        pytest.param(
+            place,
+            byte,
+            id=f"{place}-{name}",
+            # One of each kind, one at each place.
+            marks=[] if i == k else pytest.mark.large,
+        )
+        for i, place in enumerate(PLACES)
+        for k, (name, byte) in enumerate(BYTES.items())
+    ],
 )
-@pytest.mark.parametrize("place", ["first", "middle", "last"])
 def test_a_damaged_record_fails_and_names_file_and_offset(files, tmp_path, place, byte):
     path, offset, record = damaged(files, place, tmp_path)
     ends = [*samples.record_offsets(path), path.stat().st_size]

@@ -11,7 +11,17 @@ from tests import harness
 from tests.export.test_saved_model import ROWS, raw_arrays, serialized
 
 
-@pytest.mark.parametrize("name", harness.builders())
+# Unlike one another; each builder's graph of inference has a test in `test_common`.
+USUAL = ("dcn_v2", "deepfm", "dien", "din", "finalmlp")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in USUAL else pytest.mark.large)
+        for name in harness.builders()
+    ],
+)
 def test_all_signatures(name, schema, ask, signature_defs, tmp_path):
     from keras import ops
 

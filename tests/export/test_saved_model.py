@@ -555,7 +555,14 @@ def test_no_tensorflow_in_the_process_that_checks():
     )
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "float32",
+        "mixed_bfloat16",
+        pytest.param("mixed_float16", marks=pytest.mark.large),
+    ],
+)
 def test_watch_times_and_quantiles(policy, tmp_path, ask):
     """Each time within the error that half precision makes of its logit."""
     keras.config.set_dtype_policy(policy)

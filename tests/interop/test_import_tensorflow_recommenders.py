@@ -9,7 +9,7 @@ import os
 import pytest
 
 from keras_recs.interop import import_tensorflow_recommenders
-from tests.harness import run_python
+from tests.preloaded import run_preloaded
 
 SHARED = """
 import os
@@ -122,12 +122,12 @@ for before in (None, "0"):
 @pytest.mark.smoke
 @pytest.mark.parametrize("code", [CROSS, DOT, BOTH], ids=["cross", "dot", "both"])
 def test_beside_keras_3(code):
-    run_python("-c", SHARED + code)
+    run_preloaded("-c", SHARED + code)
 
 
 @pytest.mark.smoke
 def test_too_late():
-    done = run_python("-c", SHARED + TOO_LATE)
+    done = run_preloaded("-c", SHARED + TOO_LATE)
     lines = [line for line in done.stdout.splitlines() if "tensorflow-rec" in line]
     assert len(lines) == 2
     for line in lines:

@@ -3,7 +3,6 @@
 import concurrent.futures
 import shutil
 import signal
-import subprocess
 import threading
 import time
 
@@ -16,6 +15,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+from tests.preloaded import Preloaded
 
 pytestmark = pytest.mark.serving
 
@@ -139,43 +140,42 @@ def test_sigterm_drains(server):
     assert "Traceback" not in server.output
 
 
-def run(start_server, *flags):
-    server = start_server(*flags, wait=False)
+def run(*flags):
+    """Status and output of a server that is not to start."""
+    ports = ("--port=-1", "--rest_api_port=-1")
+    process = Preloaded("-m", "serving.server", *ports, *flags)
     try:
-        code = server.process.wait(timeout=60)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        raise
-    server.reader.join(timeout=10)
-    return code, server.output
+        return process.wait(60), process.said()
+    finally:
+        process.close()
 
 
-def test_model_that_fails_at_the_start(start_server, base_path, tmp_path):
+def test_model_that_fails_at_the_start(base_path, tmp_path):
     shutil.copytree(base_path / "1", tmp_path / "1")
     (tmp_path / "1" / "variables" / "variables.index").write_bytes(b"")
-    code, output = run(start_server, f"--model_base_path={tmp_path}")
+    code, output = run(f"--model_base_path={tmp_path}")
     assert code == 1
     assert "Failed to start server. Error: Model default did not become" in output
     assert "Traceback" not in output
 
 
-def test_taken_port(start_server, served, saved_models):
+def test_taken_port(served, saved_models):
     for flag, address in (("port", served.grpc), ("rest_api_port", served.rest)):
         port = address.rpartition(":")[2]
         flags = (f"--model_base_path={saved_models}", f"--{flag}={port}")
-        code, output = run(start_server, *flags)
+        code, output = run(*flags)
         assert code == 1
         assert "Failed to start server. Error:" in output
         assert port in output
 
 
-def test_flags_that_are_missing(start_server):
-    code, output = run(start_server)
+def test_flags_that_are_missing():
+    code, output = run()
     assert code == 1
     assert "Give --model_base_path or --model_config_file" in output
 
 
-def test_help_shows_examples(start_server):
-    _, output = run(start_server, "--help")
+def test_help_shows_examples():
+    _, output = run("--help")
     assert "python -m serving.server --model_name=ctr" in output
     assert "--[no]require_manifest" in output

@@ -44,7 +44,7 @@ def valid():
     return array_dataset(columns(seed=1), SCHEMA, 48, shuffle=False)
 
 
-def model_of(folder=None, optimizer=None, compiled=True, **options):
+def model_of(folder=None, optimizer=None, compiled=True, eager=True, **options):
     """Without a folder all tables are in memory."""
     if folder is not None:
         options.update(hot_rows={"user": HOT}, folder=folder)
@@ -52,7 +52,8 @@ def model_of(folder=None, optimizer=None, compiled=True, **options):
     model = deepfm(SCHEMA, 4, (4,), embedding_options=EmbeddingOptions(**options))
     if compiled:
         optimizer = RowwiseAdagrad(0.3) if optimizer is None else optimizer
-        model.compile(optimizer, "binary_crossentropy")
+        # Tracing would take longer than these steps.
+        model.compile(optimizer, "binary_crossentropy", run_eagerly=eager)
     return model
 
 
@@ -107,11 +108,10 @@ class Stop(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("optimizer", [RowwiseAdagrad, LazyAdam])
 def test_a_run_is_that_of_tables_in_memory(optimizer, train, tmp_path):
-    model = model_of(tmp_path / "tables", optimizer(0.1))
-    twin = model_of(None, optimizer(0.1))
+    model = model_of(tmp_path / "tables", optimizer(0.1), eager=False)
+    twin = model_of(None, optimizer(0.1))  # an independent path
     copy_weights(model, twin)
     fit(model, train, SCHEMA, tmp_path / "run", epochs=2, verbose=0)
-    twin.run_eagerly = True  # an independent path, and no second trace
     twin.fit(train, epochs=2, shuffle=False, verbose=0)
     assert_same(rows_of(model), rows_of(twin))
     tables = find_two_level_tables(model)
@@ -207,7 +207,7 @@ def test_rows_of_keys_that_are_evicted_start_anew(tmp_path):
     model = deepfm(schema, 4, (4,), embedding_options=options)
     tables = find_two_level_tables(model)
     before = [table.materialize() for table in tables]
-    model.compile(RowwiseAdagrad(0.3), "binary_crossentropy")
+    model.compile(RowwiseAdagrad(0.3), "binary_crossentropy", run_eagerly=True)
     batches = array_dataset(data, schema, 8, shuffle=False)  # two users in each
     history = fit(model, batches, schema, tmp_path / "run", verbose=0).history
     assert history["evicted_keys"] == [6]
@@ -287,7 +287,7 @@ def test_a_table_that_is_not_trained_takes_any_optimizer(train, tmp_path):
     model = model_of(tmp_path / "tables", compiled=False)
     for layer in embeddings(model):
         layer.trainable = False
-    model.compile("adam", "binary_crossentropy")
+    model.compile("adam", "binary_crossentropy", run_eagerly=True)
     fit(model, train, SCHEMA, tmp_path / "run", verbose=0)
     assert not (tmp_path / "tables").exists()
 

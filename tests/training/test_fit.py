@@ -50,10 +50,12 @@ def valid():
     return array_dataset(columns(64, 1), SCHEMA, 64, shuffle=False, with_group=True)
 
 
-def compiled(builder=logistic_regression, *arguments, **options):
+def compiled(builder=logistic_regression, *arguments, eager=True, **options):
+    """A model whose steps run without a graph, to trace which would take longer."""
     keras.utils.set_random_seed(0)
     model = builder(SCHEMA, *arguments, **options)
-    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    optimizer = keras.optimizers.Adam(0.05)
+    model.compile(optimizer, "binary_crossentropy", run_eagerly=eager)
     return model
 
 
@@ -226,8 +228,9 @@ def test_without_validation(train, tmp_path):
 
 
 def test_it_learns(train, valid, tmp_path):
+    model = compiled(eager=False)
     history = fit(
-        compiled(), train, SCHEMA, tmp_path, validation=valid, epochs=8, verbose=0
+        model, train, SCHEMA, tmp_path, validation=valid, epochs=8, verbose=0
     )
     auc = history.history["val_click_auc"]
     best = evaluate(keras.models.load_model(tmp_path / "model.keras"), valid, SCHEMA)
@@ -240,7 +243,7 @@ def test_the_same_seed_gives_the_same_metrics(tmp_path):
         batches = array_dataset(columns(128), SCHEMA, 32, seed=seed)
         check = array_dataset(columns(64, 1), SCHEMA, 64, shuffle=False)
         model = deepfm(SCHEMA, 4, (8,), dropout=0.2)
-        model.compile("adam", "binary_crossentropy")
+        model.compile("adam", "binary_crossentropy", run_eagerly=True)
         return fit(
             model,
             batches,
@@ -355,7 +358,7 @@ def test_regression_keeps_the_least_error(tmp_path):
     batches = array_dataset(columns(128), REGRESSION, 32, shuffle=False)
     check = array_dataset(columns(64, 1), REGRESSION, 64, shuffle=False)
     model = logistic_regression(REGRESSION)
-    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
     history = fit(
         model,
         batches,
@@ -474,7 +477,8 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(train, valid, tmp_path
     assert len(history_of(workdir)) == 1
     keras.utils.set_random_seed(99)  # the weights come from the checkpoint
     resumed = deepfm(SCHEMA, 4, (8,))
-    resumed.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    optimizer = keras.optimizers.Adam(0.05)
+    resumed.compile(optimizer, "binary_crossentropy", run_eagerly=True)
     history = fit(resumed, train, SCHEMA, workdir, **options)
 
     assert history.epoch == [0, 1, 2]

@@ -11,6 +11,7 @@ from keras_recs import CategoricalFeature, Label, Schema, tuning
 from keras_recs.data import array_dataset
 from keras_recs.evaluation import evaluate
 from keras_recs.models import logistic_regression
+from tests.preloaded import run_preloaded
 
 SCHEMA = Schema(
     features=[CategoricalFeature("item", vocabulary_size=8)], labels=[Label("click")]
@@ -250,7 +251,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("verbose", [0, 1])
+@pytest.mark.parametrize("verbose", [pytest.param(0, marks=pytest.mark.large), 1])
 def test_an_interrupted_search_goes_on(verbose, train, valid, tmp_path, monkeypatch):
     whole = tuning.search(made(tmp_path / "a"), train, valid, epochs=2, verbose=0)
     original = keras.Model.fit
@@ -339,13 +340,11 @@ def test_messages(tmp_path):
 
 
 def test_keras_tuner_is_imported_when_it_is_used():
-    from tests.harness import run_python
-
     code = (
         "import sys, keras_recs, keras_recs.tuning, keras_recs.models as m;"
         "keras_recs.tuning.search_space(m.deepfm); sys.exit('keras_tuner' in sys.modules)"
     )
-    run_python("-c", code)
+    run_preloaded("-c", code)
 
 
 def test_the_state_is_json(train, valid, tmp_path):

@@ -1,5 +1,6 @@
 """The page on interpretability runs as it stands, in order."""
 
+import functools
 import re
 import textwrap
 
@@ -9,7 +10,11 @@ PLOTS = ("importance", "fm", "cross", "autoint", "din")
 
 
 def test_the_page_runs(tmp_path, monkeypatch, capsys):
-    """On fewer rows."""
+    """On fewer rows, and without graphs, to trace which takes longer than the rest."""
+    import keras
+
+    eager = functools.partialmethod(keras.Model.compile, run_eagerly=True)
+    monkeypatch.setattr(keras.Model, "compile", eager)
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "interpretability.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^( *)```python\n(.*?)^ *```", page, re.M | re.S)
