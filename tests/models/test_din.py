@@ -162,7 +162,7 @@ def test_it_learns_what_only_the_history_tells():
 
 def test_a_layer_as_activation_is_copied_for_each_use(tmp_path):
     model = din(SCHEMA, 4, (5,), hidden_units=(6,), activation=keras.layers.PReLU())
-    model.compile("adam", "binary_crossentropy")
+    model.compile("adam", "binary_crossentropy", run_eagerly=True)
     rows = np.array([3, 4], "int32")
     inputs = {"item": rows, "history": np.array([[3, 4, 0, 0], [2, 0, 0, 0]], "int32")}
     model.fit(inputs, {"click": np.array([[0.0], [1.0]])}, verbose=0)

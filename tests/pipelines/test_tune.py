@@ -35,7 +35,7 @@ def found(arguments, tmp_path_factory):
         *arguments,
         f"--workdir={workdir}",
         "--tuner=random",
-        "--max_trials=3",
+        "--max_trials=2",
         "--max_epochs=2",
         "--objective=val_click_gauc",
     )
@@ -44,20 +44,20 @@ def found(arguments, tmp_path_factory):
 
 def test_a_search_is_complete(found):
     workdir, output = found
-    assert "search: at most 3 trials and 6 epochs in all." in output
+    assert "search: at most 2 trials and 4 epochs in all." in output
     assert "searched: embedding_dim=[2, 4], hidden_units=[(4,), (4, 2)], " in output
     assert "learning_rate={'low': 0.001, 'high': 0.1}\n" in output
     assert "held: batch_size=32, dropout=0.1\n" in output
     assert f"run: {workdir / 'best'}" in output
     rows = rows_of(workdir / "trials.csv")
-    assert len(rows) == 3
+    assert len(rows) == 2
     assert {row["status"] for row in rows} == {"COMPLETED"}
     assert all(float(row["seconds"]) > 0 and row["error"] == "" for row in rows)
     scores = [float(row["score"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     table = (workdir / "trials.md").read_text().splitlines()
     assert table[0].startswith("| trial | status | score |")
-    assert len(table) == 5
+    assert len(table) == 4
 
 
 def test_the_best_is_a_run(found, prepared, tmp_path):
@@ -163,7 +163,7 @@ def test_a_chief_and_two_tuners(arguments, tmp_path):
         *arguments,
         f"--workdir={tmp_path}",
         "--tuner=hyperband",
-        "--max_trials=5",
+        "--max_trials=4",
         "--max_epochs=3",
         "--overwrite",
         # Some trials fail, in a process other than the chief's.
@@ -188,7 +188,7 @@ def test_a_chief_and_two_tuners(arguments, tmp_path):
     for name, output in outputs.items():
         assert status[name] == 0, output[-4000:]
     rows = rows_of(tmp_path / "trials.csv")
-    assert len(rows) == 5
+    assert len(rows) == 4
     assert not (tmp_path / "trials" / "trial_99").exists()
     assert {row["status"] for row in rows} == {"COMPLETED", "FAILED"}
     for row in rows:

@@ -106,7 +106,7 @@ def wait_for(cluster, what):
 
 def test_what_dies_costs_no_example(tmp_path):
     """A worker that comes back; then a server, and the newest checkpoint with it."""
-    rows = 4000
+    rows = 2000
     write(tmp_path, "counting", rows, shards=2)
     options = (tmp_path, "model=counting", f"rows={rows}", "steps=20", "epochs=3")
     with servers(PROGRAM, *options, workers=2, ps=2) as cluster:
@@ -141,7 +141,7 @@ def test_what_dies_costs_no_example(tmp_path):
 
 def test_a_request_to_end_and_short_checkpoints(tmp_path):
     """SIGTERM to all saves; checkpoints that are always due do not keep workers from steps."""
-    rows = 4000
+    rows = 1000
     write(tmp_path, "counting", rows)
     options = (tmp_path, "model=counting", f"rows={rows}", "seconds=0.001")
     with servers(PROGRAM, *options) as cluster:
