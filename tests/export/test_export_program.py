@@ -1,22 +1,15 @@
 """The program, as a user runs it."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 from keras_recs.schema import Schema
 from tests.export.small_models import LABELS, deep_model
+from tests.preloaded import run_preloaded
 from tests.samples import click_columns, click_schema, example, rows_of, write_records
-
-ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "pipelines.export", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    return run_preloaded("-m", "pipelines.export", *arguments, check=False)
 
 
 def test_help():

@@ -201,7 +201,9 @@ def test_negatives_left_out(prepared, tmp_path):
     from pipelines.train import train
 
     schema = Schema.load(prepared)
-    config = Config(data=str(prepared), batch_size=32, epochs=1)
+    config = Config(
+        data=str(prepared), model="logistic_regression", batch_size=32, epochs=1
+    )
     half = config.replaced(["down_sampling.rate=0.5", "down_sampling.seed=1"])
 
     def columns(config):

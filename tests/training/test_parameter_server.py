@@ -141,11 +141,11 @@ def test_what_dies_costs_no_example(tmp_path):
 
 def test_a_request_to_end_and_short_checkpoints(tmp_path):
     """SIGTERM to all saves; checkpoints that are always due do not keep workers from steps."""
-    rows = 1000
+    rows = 2000
     write(tmp_path, "counting", rows)
     options = (tmp_path, "model=counting", f"rows={rows}", "seconds=0.001")
     with servers(PROGRAM, *options) as cluster:
-        wait_for(cluster, "batch 10")
+        wait_for(cluster, "batch 1")
         for process in cluster.processes.values():
             process.send_signal(signal.SIGTERM)
         assert cluster.chief.wait(SECONDS) == 143, cluster.said()
