@@ -232,7 +232,7 @@ def _models():
         yield pytest.param(name, schema, marks=pytest.mark.large if large else [])
 
 
-@pytest.mark.parametrize(("name", "schema_name"), _models())
+@pytest.mark.parametrize(("name", "schema_name"), [*_models()])
 def test_model(name, schema_name, schemas):
     """Names, shapes for any batch, eager = graph, config round trip, gradients."""
     import keras

@@ -10,7 +10,6 @@ from keras_recs.preprocessing import SchemaPreprocessor
 from tests import harness
 from tests.export.test_saved_model import ROWS, raw_arrays, serialized
 
-
 # Unlike one another; each builder's graph of inference has a test in `test_common`.
 USUAL = ("dcn_v2", "deepfm", "dien", "din", "finalmlp")
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -16,7 +17,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from tests.preloaded import Preloaded
+from tests.preloaded import run_preloaded
 
 pytestmark = pytest.mark.serving
 
@@ -140,20 +141,21 @@ def test_sigterm_drains(server):
     assert "Traceback" not in server.output
 
 
-def run(*flags):
-    """Status and output of a server that is not to start."""
-    ports = ("--port=-1", "--rest_api_port=-1")
-    process = Preloaded("-m", "serving.server", *ports, *flags)
+def run(start_server, *flags):
+    server = start_server(*flags, wait=False)
     try:
-        return process.wait(60), process.said()
-    finally:
-        process.close()
+        code = server.process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        raise
+    server.reader.join(timeout=10)
+    return code, server.output
 
 
-def test_model_that_fails_at_the_start(base_path, tmp_path):
+def test_model_that_fails_at_the_start(start_server, base_path, tmp_path):
     shutil.copytree(base_path / "1", tmp_path / "1")
     (tmp_path / "1" / "variables" / "variables.index").write_bytes(b"")
-    code, output = run(f"--model_base_path={tmp_path}")
+    code, output = run(start_server, f"--model_base_path={tmp_path}")
     assert code == 1
     assert "Failed to start server. Error: Model default did not become" in output
     assert "Traceback" not in output
@@ -162,20 +164,23 @@ def test_model_that_fails_at_the_start(base_path, tmp_path):
 def test_taken_port(served, saved_models):
     for flag, address in (("port", served.grpc), ("rest_api_port", served.rest)):
         port = address.rpartition(":")[2]
-        flags = (f"--model_base_path={saved_models}", f"--{flag}={port}")
-        code, output = run(*flags)
-        assert code == 1
+        # Of a flag that comes twice the last one counts.
+        ports = ("--port=-1", "--rest_api_port=-1", f"--{flag}={port}")
+        path = f"--model_base_path={saved_models}"
+        done = run_preloaded("-m", "serving.server", path, *ports, check=False)
+        assert done.returncode == 1
+        output = done.stdout + done.stderr
         assert "Failed to start server. Error:" in output
         assert port in output
 
 
-def test_flags_that_are_missing():
-    code, output = run()
+def test_flags_that_are_missing(start_server):
+    code, output = run(start_server)
     assert code == 1
     assert "Give --model_base_path or --model_config_file" in output
 
 
-def test_help_shows_examples():
-    _, output = run("--help")
+def test_help_shows_examples(start_server):
+    _, output = run(start_server, "--help")
     assert "python -m serving.server --model_name=ctr" in output
     assert "--[no]require_manifest" in output

@@ -229,9 +229,7 @@ def test_without_validation(train, tmp_path):
 
 def test_it_learns(train, valid, tmp_path):
     model = compiled(eager=False)
-    history = fit(
-        model, train, SCHEMA, tmp_path, validation=valid, epochs=8, verbose=0
-    )
+    history = fit(model, train, SCHEMA, tmp_path, validation=valid, epochs=8, verbose=0)
     auc = history.history["val_click_auc"]
     best = evaluate(keras.models.load_model(tmp_path / "model.keras"), valid, SCHEMA)
     assert best["click"]["auc"] == max(auc) > 0.75
