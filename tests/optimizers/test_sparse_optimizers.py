@@ -358,8 +358,18 @@ def test_fit_learns(name):
     assert loss[-1] < loss[0] - 0.02
 
 
-@pytest.mark.parametrize("num_shards", [1, 2])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "num_shards"),
+    [
+        *((name, 2) for name in CASES),
+        ("lazy_adam", 1),
+        *(
+            pytest.param(name, 1, marks=pytest.mark.large)
+            for name in CASES
+            if name != "lazy_adam"
+        ),
+    ],
+)
 def test_several_steps_an_execution_are_the_same(name, num_shards):
     one = trained(name, num_shards)
     four, _ = fit(CASES[name][0](), steps_per_execution=4, num_shards=num_shards)
