@@ -280,7 +280,8 @@ def test_an_interrupted_search_goes_on(verbose, train, valid, tmp_path, monkeypa
 def test_hyperband_goes_on_from_earlier_trials(train, valid, tmp_path, monkeypatch):
     space = {"learning_rate": {"low": 1e-3, "high": 0.5}}
     model = hypermodel(space=space, patience=9)
-    tuner = made(tmp_path, model, "hyperband", max_trials=99, max_epochs=4, factor=2)
+    # One bracket: four trials of an epoch, the better two of two, the best of four.
+    tuner = made(tmp_path, model, "hyperband", max_trials=7, max_epochs=4, factor=2)
     begun = {}
     original = model.fit
 
@@ -294,11 +295,11 @@ def test_hyperband_goes_on_from_earlier_trials(train, valid, tmp_path, monkeypat
 
     monkeypatch.setattr(model, "fit", fit)
     trials = tuning.search(tuner, train, valid, verbose=0)
-    count, epochs = tuning.budget("hyperband", 99, 4, factor=2)
-    assert len(trials) == count
+    count, epochs = tuning.budget("hyperband", 7, 4, factor=2)
+    assert len(trials) == count == 7
     assert sum(trial["epochs"] for trial in trials) == epochs
     going_on = [i for i, t in enumerate(trials) if "tuner/trial_id" in t["values"]]
-    assert going_on
+    assert len(going_on) == 3
     for i in going_on:
         values = trials[i]["values"]
         parent = next(t for t in trials if t["trial"] == values["tuner/trial_id"])
