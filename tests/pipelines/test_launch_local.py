@@ -71,7 +71,8 @@ def test_all_start_anew_where_one_dies(tmp_path):
     assert "A command must follow `--`" in output
 
 
-def test_sigterm_reaches_all(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_all(number, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(FAILS_ONCE)
     (tmp_path / "tried").touch()
@@ -88,8 +89,8 @@ def test_sigterm_reaches_all(tmp_path):
             pass
         children = children_of(process.pid)
         assert children
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(SECONDS) == 143
+        process.send_signal(number)
+        assert process.wait(SECONDS) == 128 + number
         assert all_ended(children, 5)
     finally:
         process.kill()
