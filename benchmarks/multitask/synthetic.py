@@ -107,6 +107,7 @@ def run(setting: dict, data_dir: Path) -> dict:
         return {"first": y[split][:, :1], "second": y[split][:, 1:]}
 
     best: dict = {"valid_mse": np.inf}
+
     class Measure(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             valid = errors("valid")
