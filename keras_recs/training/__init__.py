@@ -7,14 +7,29 @@ from keras_recs.training.fit import fit
 from keras_recs.training.grow_table import grow_table
 from keras_recs.training.initialize_table import initialize_table
 from keras_recs.training.make_strategy import make_strategy
+from keras_recs.training.multi_task.dynamic_weight_average import (
+    DynamicWeightAverage,
+)
+from keras_recs.training.multi_task.given_weights import GivenWeights
+from keras_recs.training.multi_task.grad_norm import GradNorm
+from keras_recs.training.multi_task.multi_task_model import MultiTaskModel
+from keras_recs.training.multi_task.pcgrad import PCGrad
+from keras_recs.training.multi_task.uncertainty_weights import UncertaintyWeights
+from keras_recs.training.multi_task.weigh_tasks import weigh_tasks
 from keras_recs.training.non_finite_step import NonFiniteStep
 from keras_recs.training.server_report import server_report
 from keras_recs.training.set_row_counts import set_row_counts
 
 __all__ = [
+    "DynamicWeightAverage",
     "EvictStaleKeys",
     "ExactMetrics",
+    "GivenWeights",
+    "GradNorm",
+    "MultiTaskModel",
     "NonFiniteStep",
+    "PCGrad",
+    "UncertaintyWeights",
     "calibrate_down_sampling",
     "fit",
     "grow_table",
@@ -22,4 +37,5 @@ __all__ = [
     "make_strategy",
     "server_report",
     "set_row_counts",
+    "weigh_tasks",
 ]

@@ -27,6 +27,8 @@ from keras_recs.training.monitored import (
     default_monitor,
     direction_of,
 )
+from keras_recs.training.multi_task.end_epoch import EndEpoch
+from keras_recs.training.multi_task.multi_task_model import MultiTaskModel
 from keras_recs.training.parameter_server.check_trainable import check_trainable
 from keras_recs.training.parameter_server.lost_servers import lost_servers
 from keras_recs.training.parameter_server.prepare import prepare
@@ -208,11 +210,12 @@ def fit(
             HistoryFile(workdir / "history.csv"),
             keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
         ]
+    weighing = [EndEpoch()] if isinstance(model, MultiTaskModel) else []
     options: dict[str, Any] = {
         "epochs": epochs,
         "verbose": verbose if workers.is_chief else 0,
         # Evictions first, so that metrics and checkpoints are of one model.
-        "callbacks": [*evicting, *watchers, *records, *callbacks],
+        "callbacks": [*evicting, *weighing, *watchers, *records, *callbacks],
     }
     if isinstance(recovery, ServerRecovery):
         options["round_steps"] = round_steps

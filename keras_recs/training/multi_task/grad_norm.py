@@ -1,0 +1,103 @@
+"""Weights under which all tasks train at like rates."""
+
+from keras import ops
+
+from keras_recs.register import register
+from keras_recs.training.multi_task.task_weighting import TaskWeighting
+
+_LEAST = 1e-3  # of a weight: one of 0 would never come back
+
+
+@register
+class GradNorm(TaskWeighting):
+    """Balances the gradients that the tasks bring to the last layer that they share.
+
+    With G_k = ‖∇_W w_k·L_k‖, their mean Ḡ, and the rates
+    r_k = (L_k / L_k(0)) / mean_j(L_j / L_j(0)), a step of Adam on
+    Σ_k |G_k − Ḡ·r_k^α|, in which Ḡ·r_k^α counts as constant, moves the weights alone;
+    then they are scaled to the sum K. L_k(0) is the loss of the first batch that has
+    the label. Gradients are those of all replicas together.
+
+    Args:
+        shared_layer: string. Name of the last layer that all tasks share, whose weights
+            are W: `"experts"` of MMoE, `"shared"` of a shared bottom, `"embedding"` of
+            ESMM, the last `"extraction_…"` of PLE.
+        alpha: float. How strongly slow tasks are helped. Defaults to `1.5`.
+        learning_rate: float. Of the weights. Defaults to `0.025`.
+
+    Raises:
+        ValueError: for numbers that are not positive, and, when it trains, for a layer
+            that the model does not have or whose weights a task does not reach.
+
+    Reference: [Chen et al., 2018](https://arxiv.org/abs/1711.02257)
+    """
+
+    reads_gradients = True
+    is_adaptive = True
+
+    def __init__(self, shared_layer, alpha=1.5, learning_rate=0.025, **kwargs):
+        super().__init__(**kwargs)
+        for name, value in (("alpha", alpha), ("learning_rate", learning_rate)):
+            if not isinstance(value, (int, float)) or not value > 0:
+                raise ValueError(
+                    f"`{name}` must be a number above 0. Received: {name}={value!r}"
+                )
+        self.shared_layer = shared_layer
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+
+    def build(self, input_shape):
+        """Creates the weights, the first losses and what Adam keeps."""
+        shape = tuple(input_shape)
+        self.current = self._state("current", shape, "ones")
+        self.first = self._state("first", shape)
+        self.momentum = self._state("momentum", shape)
+        self.velocity = self._state("velocity", shape)
+        self.updates = self._state("updates", ())
+        self.built = True
+
+    def weigh(self, step):
+        """Float32 `(K,)`."""
+        return ops.convert_to_tensor(self.current)
+
+    def update(self, losses, norms):
+        """Moves the weights by one step.
+
+        Args:
+            losses: float32 `(K,)`, of all replicas.
+            norms: float32 `(K,)`: ‖∇_W L_k‖, without the weights.
+        """
+        w = ops.convert_to_tensor(self.current)
+        first = ops.convert_to_tensor(self.first)
+        first = ops.where(first == 0, losses, first)
+        self.first.assign(first)
+        there = ops.logical_and(first > 0, losses > 0)
+        progress = ops.where(there, losses / ops.where(there, first, 1.0), 1.0)
+        rates = progress / ops.mean(progress)
+        scaled = w * norms  # G
+        target = ops.mean(scaled) * ops.power(rates, self.alpha)
+        # Of a batch without its label a task has nothing to say.
+        gradient = ops.where(there, ops.sign(scaled - target) * norms, 0.0)
+        is_finite = ops.all(ops.isfinite(gradient))
+        gradient = ops.where(is_finite, gradient, 0.0)
+
+        count = ops.convert_to_tensor(self.updates) + 1.0
+        momentum = 0.9 * self.momentum + 0.1 * gradient
+        velocity = 0.999 * self.velocity + 0.001 * ops.square(gradient)
+        mean = momentum / (1 - ops.power(0.9, count))
+        square = velocity / (1 - ops.power(0.999, count))
+        moved = w - self.learning_rate * mean / (ops.sqrt(square) + 1e-8)
+        moved = ops.maximum(moved, _LEAST)
+        self.updates.assign(count)
+        self.momentum.assign(momentum)
+        self.velocity.assign(velocity)
+        self.current.assign(moved * len(self.tasks) / ops.sum(moved))
+
+    def get_config(self):
+        """Constructor arguments."""
+        config = {
+            "shared_layer": self.shared_layer,
+            "alpha": self.alpha,
+            "learning_rate": self.learning_rate,
+        }
+        return {**super().get_config(), **config}

@@ -1,0 +1,283 @@
+"""A model whose tasks are weighed while it trains."""
+
+import keras
+from keras import ops
+
+from keras_recs.register import register
+from keras_recs.training.multi_task.end_epoch import EndEpoch
+from keras_recs.training.multi_task.gradient_products import gradient_products
+from keras_recs.training.multi_task.task_loss import TaskLoss
+from keras_recs.training.multi_task.task_weighting import TaskWeighting
+
+
+@register
+class MultiTaskModel(keras.Model):
+    """A functional model that trains several labels under a weighting.
+
+    All else is as before: inputs, outputs, layers, export. The weighting is saved with
+    the model, its variables are in each checkpoint, and the weight of each task is
+    logged as `<label>_weight`. Without a loss of a label, in a batch where it is
+    missing, the task adds 0. `val_loss` has the same weights.
+
+    Args:
+        inputs: of a functional `keras.Model`.
+        outputs: dict of label name to output; further outputs have no loss.
+        tasks: dict of label name to its task, as `schema.tasks`.
+        weighting: `TaskWeighting`, such as `UncertaintyWeights()`.
+
+    Raises:
+        ValueError: for tasks without an output, and for a weighting that reads
+            gradients on another backend than TensorFlow.
+        TypeError: for what is no weighting.
+
+    `weigh_tasks` makes one of a model.
+    """
+
+    def __init__(self, inputs, outputs, tasks, weighting, **kwargs):
+        super().__init__(inputs, outputs, **kwargs)
+        if not isinstance(weighting, TaskWeighting):
+            raise TypeError(
+                "`weighting` must be one of keras_recs.training, such as "
+                f"UncertaintyWeights(). Received: weighting={weighting!r}"
+            )
+        missing = sorted(set(tasks) - set(outputs))
+        if missing:
+            raise ValueError(
+                f"`tasks` names {missing}, which are no outputs of the model. It has: "
+                f"{sorted(outputs)}"
+            )
+        if weighting.reads_gradients and keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                f"{type(weighting).__name__} needs the backend 'tensorflow'. Received: "
+                f"{keras.backend.backend()!r}"
+            )
+        self.tasks = dict(tasks)
+        self.weighting = weighting
+        self.weighting.bind(self.tasks)
+        self.weight_trackers = [
+            keras.metrics.Mean(name=f"{label}_weight") for label in self.tasks
+        ]
+        self._task_losses = []
+
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, **kwargs):
+        """As `keras.Model.compile`.
+
+        Args:
+            optimizer: Keras optimizer.
+            loss: dict of label name to its loss, or one for all.
+            loss_weights: `None`: the weighting says them.
+            **kwargs: as `keras.Model.compile` takes them.
+
+        Raises:
+            ValueError: for `loss_weights`, and for a loss that a label does not have.
+        """
+        if loss_weights is not None:
+            raise ValueError(
+                "The weighting says how much tasks count: leave out `loss_weights`, or "
+                "take GivenWeights. Received: loss_weights="
+                f"{loss_weights!r}"
+            )
+        if not isinstance(loss, dict):
+            loss = dict.fromkeys(self.tasks, loss)
+        absent = [label for label in self.tasks if loss.get(label) is None]
+        if absent:
+            raise ValueError(
+                f"`loss` must have one for each label, such as losses_of(schema). None "
+                f"for: {absent}"
+            )
+        wrapped = {
+            label: value if isinstance(value, TaskLoss) else TaskLoss(value)
+            for label, value in loss.items()
+        }
+        self._task_losses = [wrapped[label] for label in self.tasks]
+        super().compile(optimizer=optimizer, loss=wrapped, **kwargs)
+
+    def get_compile_config(self):
+        """What `compile` was given."""
+        return super().get_compile_config()
+
+    def compile_from_config(self, config):
+        """Compiles as saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Returns the weighted sum, with the penalty of the weighting."""
+        losses, extra = self._losses_by_task(x, y, y_pred, sample_weight, training)
+        weights = self.weighting.weigh(self._step())
+        self._track(weights)
+        if training:
+            self.weighting.observe(losses * _replicas())
+        return (
+            ops.sum(weights * losses) + self.weighting.penalty() / _replicas() + extra
+        )
+
+    def train_step(self, data):
+        """A step; where the weighting reads gradients, with those of each task."""
+        if not self.weighting.reads_gradients:
+            return super().train_step(data)
+        import tensorflow as tf
+
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape(persistent=True) as tape:
+            y_pred = self(x, training=True)
+            losses, extra = self._losses_by_task(x, y, y_pred, sample_weight, True)
+            weights = self.weighting.weigh(self._step())
+            scale = self.optimizer.scale_loss(1.0)  # of half precision
+            scaled = [scale * loss for loss in tf.unstack(losses)]
+            weighted = [scale * loss for loss in tf.unstack(weights * losses)]
+            rest = scale * extra
+            total = tf.add_n(weighted) + rest
+        variables = self.trainable_weights
+        if hasattr(self.weighting, "coefficients"):
+            by_task = [tape.gradient(loss, variables) for loss in weighted]
+            others = tape.gradient(rest, variables) if self.losses else None
+            shared = [
+                sum(gradients[i] is not None for gradients in by_task) > 1
+                for i in range(len(variables))
+            ]
+            weights = self.weighting.coefficients(
+                gradient_products(by_task, shared) / scale**2
+            )
+            gradients = _combined(by_task, shared, weights, others)
+        else:
+            gradients = tape.gradient(total, variables)
+            norms = self._norms(tape, scaled) / scale
+            sums = _over_replicas(losses)
+            self.weighting.update(sums, norms)
+        del tape
+        self._track(weights)
+        self.optimizer.apply_gradients(zip(gradients, variables))
+        batch = tf.shape(tf.nest.flatten(x)[0])[0]
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(total / scale * _replicas(), sample_weight=batch)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """As `keras.Model.fit`; the weighting hears of the end of each epoch."""
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(EndEpoch())
+        else:
+            callbacks = [EndEpoch(), *(callbacks or ())]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def get_config(self):
+        """The functional model, the tasks and the weighting."""
+        plain = keras.Model(self.input, self.output, name=self.name)
+        return {
+            "model": keras.saving.serialize_keras_object(plain),
+            "tasks": self.tasks,
+            "weighting": keras.saving.serialize_keras_object(self.weighting),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The model of a configuration."""
+        plain = keras.saving.deserialize_keras_object(
+            config["model"], custom_objects=custom_objects
+        )
+        weighting = keras.saving.deserialize_keras_object(
+            config["weighting"], custom_objects=custom_objects
+        )
+        return cls(
+            plain.input, plain.output, config["tasks"], weighting, name=plain.name
+        )
+
+    def _losses_by_task(self, x, y, y_pred, sample_weight, training):
+        """The losses `(K,)`, and what layers add; metrics of the losses are updated."""
+        super().compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+        )
+        taken = [ops.cast(loss.taken(), "float32") for loss in self._task_losses]
+        extra = [ops.sum(ops.cast(loss, "float32")) for loss in self.losses]
+        return ops.stack(taken), sum(extra) / _replicas() if extra else 0.0
+
+    def _step(self):
+        return 0 if self.optimizer is None else self.optimizer.iterations
+
+    def _track(self, weights):
+        for k, tracker in enumerate(self.weight_trackers):
+            tracker.update_state(weights[k])
+
+    def _norms(self, tape, losses):
+        """‖∇_W L_k‖ of each task over all replicas, `(K,)`."""
+        import tensorflow as tf
+
+        names = [layer.name for layer in self.layers]
+        name = self.weighting.shared_layer
+        if name not in names:
+            raise ValueError(
+                f"`shared_layer` must be a layer of the model. Received: '{name}'; it "
+                f"has {names}"
+            )
+        shared = self.get_layer(name).trainable_weights
+        norms = []
+        for label, loss in zip(self.tasks, losses):
+            gradients = [g for g in tape.gradient(loss, shared) if g is not None]
+            if not gradients:
+                raise ValueError(
+                    f"`shared_layer`: no weight of '{name}' has a gradient of label "
+                    f"'{label}'. Name a layer that all tasks share."
+                )
+            squares = [
+                tf.reduce_sum(tf.square(tf.cast(_over_replicas(g), tf.float32)))
+                for g in map(tf.convert_to_tensor, gradients)
+            ]
+            norms.append(tf.sqrt(tf.add_n(squares)))
+        return tf.stack(norms)
+
+
+def _replicas():
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _over_replicas(tensor):
+    """The sum over all replicas: losses are scaled by their number already."""
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensor
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def _combined(by_task, shared, coefficients, others):
+    """The gradient of each variable from those of the tasks."""
+    import tensorflow as tf
+
+    found = []
+    for i, is_shared in enumerate(shared):
+        parts = []
+        for k, gradients in enumerate(by_task):
+            if gradients[i] is not None:
+                factor = coefficients[k] if is_shared else 1.0
+                parts.append(_times(gradients[i], factor))
+        if others is not None and others[i] is not None:
+            parts.append(others[i])
+        if not parts:
+            found.append(None)
+        elif all(isinstance(part, tf.IndexedSlices) for part in parts):
+            values = tf.concat([part.values for part in parts], 0)
+            indices = tf.concat([part.indices for part in parts], 0)
+            shape = parts[0].dense_shape
+            found.append(tf.IndexedSlices(values, indices, shape))
+        else:
+            found.append(tf.add_n([tf.convert_to_tensor(part) for part in parts]))
+    return found
+
+
+def _times(gradient, factor):
+    import tensorflow as tf
+
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient * tf.cast(factor, gradient.dtype)
+    values = gradient.values * tf.cast(factor, gradient.values.dtype)
+    return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)

@@ -1,0 +1,58 @@
+"""Gradients of tasks without what is against another task."""
+
+from keras_recs.register import register
+from keras_recs.training.multi_task.task_weighting import TaskWeighting
+
+
+@register
+class PCGrad(TaskWeighting):
+    """Projects conflicting gradients of tasks onto each other's normal plane.
+
+    Where the gradients of two tasks on the weights that they share point against each
+    other, each loses the part along the other one, in random order of the others. What
+    is left is added up. It is computed on the K × K inner products of the gradients, as
+    any such sum is one of the tasks' gradients with K numbers before them; these are
+    logged as `<label>_weight`. Weights of one task alone have their own gradient. Each
+    replica projects the gradients of its own examples.
+
+    Args:
+        seed: int. Of the order. Defaults to `None`.
+
+    Reference: [Yu et al., 2020](https://arxiv.org/abs/2001.06782)
+    """
+
+    reads_gradients = True
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+
+    def coefficients(self, products):
+        """What stands before each task's gradient in the sum.
+
+        Args:
+            products: float32 `(K, K)`, the inner products of the gradients.
+
+        Returns:
+            Float32 `(K,)`.
+        """
+        import tensorflow as tf
+
+        count = len(self.tasks)
+        total = tf.zeros(count)
+        for i in range(count):
+            own = tf.one_hot(i, count)
+            others = [j for j in range(count) if j != i]
+            order = tf.random.shuffle(tf.constant(others, tf.int32), seed=self.seed)
+            for place in range(count - 1):
+                j = order[place]
+                inner = tf.tensordot(own, products[:, j], 1)
+                square = tf.maximum(products[j, j], 1e-30)
+                against = tf.where(inner < 0, inner / square, 0.0)
+                own -= against * tf.one_hot(j, count)
+            total += own
+        return total
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "seed": self.seed}
