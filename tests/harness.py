@@ -156,6 +156,7 @@ SCHEMAS = (
 WITHOUT_HISTORY = ("no numbers", "weights of values")
 NEED_HISTORY = ("dien", "din")
 READ_THE_ORDER = ("dien",)
+TAKE_NUMBERS_ALONE = ("esmm", "logistic_regression", "mmoe", "ple", "shared_bottom")
 
 
 def builders_and_schemas():

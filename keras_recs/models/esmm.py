@@ -53,12 +53,6 @@ def esmm(
     Reference: [Ma et al., 2018](https://arxiv.org/abs/1804.07931):
     pCTCVR = pCTR · pCVR
     """
-    if schema.labels and not schema.given:
-        raise ValueError(
-            "ESMM needs a label that cannot be without another one: "
-            'Label("conversion", given="click"). Received: labels '
-            f"{list(schema.label_names)}, none with `given`"
-        )
     # === Inputs and Embed ===
     inputs, x, logits = shared_features(
         schema,
@@ -69,6 +63,12 @@ def esmm(
         embeddings_regularizer,
         embedding_options,
     )  # (B, N)
+    if schema.labels and not schema.given:
+        raise ValueError(
+            "ESMM needs a label that cannot be without another one: "
+            'Label("conversion", given="click"). Received: labels '
+            f"{list(schema.label_names)}, none with `given`"
+        )
     # === Tower ===
     towers = TaskTowers(
         max(1, len(schema.labels)),

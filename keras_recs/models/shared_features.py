@@ -1,5 +1,7 @@
 """What the tasks of a multi-task model have in common."""
 
+import inspect
+
 import keras
 
 from keras_recs.layers import FeatureEmbedding
@@ -56,15 +58,20 @@ def shared_features(
             x = keras.layers.Concatenate(name="features")([x, numbers])  # (B, F·D + N)
         return inputs, x, []
     builder = _builder_of(bottom)
-    whole = builder(
-        schema,
-        **{
-            "embedding_dim": embedding_dim,
-            "embeddings_regularizer": regularizer,
-            "embedding_options": options,
-            **(bottom_arguments or {}),
-        },
-    )
+    arguments = {
+        "embedding_dim": embedding_dim,
+        "embeddings_regularizer": regularizer,
+        "embedding_options": options,
+    }
+    known = list(inspect.signature(builder).parameters)[1:]
+    unknown = sorted(set(bottom_arguments or {}) - set(known))
+    if unknown:
+        raise ValueError(
+            f"`bottom_arguments` has what {builder.__name__} does not take: {unknown}; "
+            f"it takes {known}"
+        )
+    arguments = {name: value for name, value in arguments.items() if name in known}
+    whole = builder(schema, **{**arguments, **(bottom_arguments or {})})
     (node,) = whole.get_layer("heads")._inbound_nodes
     (towers,) = node.arguments.args
     logits = list(node.arguments.kwargs.get("logits") or [])

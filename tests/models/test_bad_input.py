@@ -17,8 +17,8 @@ from tests import harness
 
 LABELS = [Label("click")]
 ITEM = CategoricalFeature("item", vocabulary_size=5)
-# It needs no categorical feature.
-TAKE_NUMBERS_ALONE = ("logistic_regression",)
+# They need no categorical feature.
+TAKE_NUMBERS_ALONE = harness.TAKE_NUMBERS_ALONE
 # They read a history, which these schemas do not have.
 NEED_A_HISTORY = harness.NEED_HISTORY
 BUILDERS = harness.builders()
@@ -140,7 +140,7 @@ def test_arguments_as_a_configuration_holds_them(name, schema):
         harness.own_arguments(builder)
     )
     arguments = {argument: 0.25, "embedding_options": {"num_shards": 2}}
-    model = builder(schema, **arguments)
+    model = builder(harness.suited(name, schema), **arguments)
     layers = [layer for layer in model.layers if hasattr(layer, "num_shards")]
     assert layers
     assert all(layer.num_shards == 2 for layer in layers)
@@ -157,7 +157,7 @@ def test_arguments_of_the_wrong_type(name, schema):
     arguments = harness.own_arguments(builder)
     for sizes in set(arguments) & {"hidden_units", "bottom_units", "attention_units"}:
         with pytest.raises(ValueError, match=r"`\w+` must be one or more .*=64"):
-            builder(schema, **{sizes: 64})
+            builder(harness.suited(name, schema), **{sizes: 64})
     if "targets" in arguments:
         with pytest.raises(ValueError, match=r"`targets` must be a dict .*='item'"):
             builder(schema, targets="item")

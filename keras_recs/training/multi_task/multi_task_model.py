@@ -175,14 +175,10 @@ class MultiTaskModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config):
         """The model of a configuration."""
-        plain = keras.saving.deserialize_keras_object(
-            config["model"], custom_objects=custom_objects
-        )
-        weighting = keras.saving.deserialize_keras_object(
-            config["weighting"], custom_objects=custom_objects
-        )
+        plain = keras.saving.deserialize_keras_object(config["model"])
+        weighting = keras.saving.deserialize_keras_object(config["weighting"])
         return cls(
             plain.input, plain.output, config["tasks"], weighting, name=plain.name
         )

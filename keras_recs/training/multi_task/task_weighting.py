@@ -16,6 +16,7 @@ class TaskWeighting(keras.layers.Layer):
             servers could not keep in order.
     """
 
+    tasks = None
     reads_gradients = False
     is_adaptive = False
 

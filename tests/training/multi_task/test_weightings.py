@@ -1,0 +1,432 @@
+"""Weightings of tasks, each against its definition written a second time."""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import pytest
+
+import keras_recs
+from keras_recs import Label, NumericFeature, Schema
+from keras_recs.training import (
+    DynamicWeightAverage,
+    GivenWeights,
+    GradNorm,
+    MultiTaskModel,
+    PCGrad,
+    UncertaintyWeights,
+    weigh_tasks,
+)
+
+SCHEMA = Schema(
+    features=[NumericFeature(name, transform="log1p") for name in "abc"],
+    labels=[Label("click"), Label("rating", task="regression"), Label("like")],
+)
+LABELS = SCHEMA.label_names
+WEIGHTINGS = {
+    "given": lambda: GivenWeights({"click": 1.0, "rating": 0.5, "like": 2}),
+    "uncertainty": UncertaintyWeights,
+    "average": DynamicWeightAverage,
+    "grad_norm": lambda: GradNorm("shared"),
+    "pcgrad": lambda: PCGrad(seed=3),
+}
+
+
+def data(rows=24, seed=0):
+    rng = np.random.default_rng(seed)
+    x = {name: rng.normal(size=rows).astype("float32") for name in "abc"}
+    y = {
+        "click": rng.integers(0, 2, (rows, 1)).astype("float32"),
+        "rating": rng.normal(size=(rows, 1)).astype("float32"),
+        "like": rng.integers(0, 2, (rows, 1)).astype("float32"),
+    }
+    return x, y
+
+
+def base():
+    keras.utils.set_random_seed(1)
+    return keras_recs.models.shared_bottom(SCHEMA, hidden_units=(4,), tower_units=(3,))
+
+
+def weighed(weighting, rate=0.1, **options):
+    model = weigh_tasks(base(), SCHEMA, weighting)
+    losses = keras_recs.losses.losses_of(SCHEMA)
+    model.compile(keras.optimizers.SGD(rate), losses, **options)
+    return model
+
+
+def train(model, epochs=1, rows=24, **options):
+    x, y = data(rows)
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0, **options}
+    return model.fit(x, y, epochs=epochs, **options)
+
+
+def gradients_by_task(model, x, y):
+    """For each label: its loss, and the gradient of each weight of the model."""
+    import tensorflow as tf
+
+    weights = [w for w in model.trainable_weights if "log_variances" not in w.path]
+    found = []
+    for label in LABELS:
+        name = keras_recs.losses.losses_of(SCHEMA)[label]
+        with tf.GradientTape() as tape:
+            p = model(x, training=True)[label]
+            loss = tf.reduce_mean(keras.losses.get(name)(y[label], p))
+        gradients = tape.gradient(loss, [w.value for w in weights])
+        found.append((float(loss), dict(zip([w.path for w in weights], gradients))))
+    return found
+
+
+def test_given_weights_are_loss_weights_of_keras():
+    plain = base()
+    losses = keras_recs.losses.losses_of(SCHEMA)
+    weights = {"click": 1.0, "rating": 0.5, "like": 2.0}
+    plain.compile(keras.optimizers.SGD(0.1), losses, loss_weights=weights)
+    expected = train(plain, 3).history
+    model = weighed(GivenWeights(weights))
+    history = train(model, 3).history
+    for ours, theirs in zip(model.get_weights(), plain.get_weights()):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+    for key, values in expected.items():
+        np.testing.assert_allclose(history[key], values, rtol=1e-5)
+
+
+def test_a_schedule_counts_steps():
+    decay = keras.optimizers.schedules.ExponentialDecay(2.0, 3, 0.5)
+    model = weighed(GivenWeights({"click": 1.0, "rating": 1.0, "like": decay}))
+    history = train(model, 2).history
+    by_step = [2.0 * 0.5 ** (step / 3) for step in range(6)]
+    expected = [np.mean(by_step[:3]), np.mean(by_step[3:])]
+    np.testing.assert_allclose(history["like_weight"], expected, rtol=1e-5)
+    assert history["click_weight"] == [1.0, 1.0]
+
+
+def test_a_step_of_uncertainty_weights():
+    model = weighed(UncertaintyWeights())
+    start = np.array([0.3, -0.4, 0.1], "float32")
+    model.weighting.log_variances.assign(start)
+    x, y = data(8)
+    found = gradients_by_task(model, x, y)
+    before = {w.path: np.asarray(w) for w in model.trainable_weights}
+    train(model, rows=8)
+    factor = np.array([1.0, 0.5, 1.0]) * np.exp(-start)
+    losses = np.array([loss for loss, _ in found])
+    expected = start - 0.1 * (-factor * losses + 0.5)
+    np.testing.assert_allclose(model.weighting.log_variances, expected, rtol=1e-5)
+    for weight in model.trainable_weights:
+        if "log_variances" in weight.path:
+            continue
+        total = sum(
+            f * np.asarray(gradients[weight.path])
+            for f, (_, gradients) in zip(factor, found)
+            if gradients[weight.path] is not None
+        )
+        new = before[weight.path] - 0.1 * total
+        np.testing.assert_allclose(weight, new, rtol=1e-4, atol=1e-6)
+
+
+def test_dynamic_averages_follow_the_losses_of_epochs():
+    model = weighed(DynamicWeightAverage(temperature=0.5))
+    history = train(model, 5).history
+    losses = np.array([history[f"{label}_loss"] for label in LABELS])  # (K, epochs)
+    weights = np.array([history[f"{label}_weight"] for label in LABELS])
+    np.testing.assert_allclose(weights[:, :2], 1.0)
+    for epoch in (2, 3, 4):
+        ratio = losses[:, epoch - 1] / losses[:, epoch - 2]
+        e = np.exp(ratio / 0.5)
+        np.testing.assert_allclose(weights[:, epoch], 3 * e / e.sum(), rtol=1e-4)
+
+
+def test_a_step_of_grad_norm():
+    import tensorflow as tf
+
+    rate, alpha = 0.025, 1.5
+    model = weighed(GradNorm("shared", alpha, rate))
+    train(model, rows=8)  # sets the first losses
+    x, y = data(8)
+    state = model.weighting
+    first, w = np.asarray(state.first), np.asarray(state.current)
+    momentum, velocity = np.asarray(state.momentum), np.asarray(state.velocity)
+    found = gradients_by_task(model, x, y)
+    losses = np.array([loss for loss, _ in found])
+    shared = [weight.path for weight in model.get_layer("shared").trainable_weights]
+    norms = [
+        math.sqrt(sum(float(np.sum(np.square(g[path]))) for path in shared))
+        for _, g in found
+    ]
+    ratio = losses / first
+    target = np.mean(w * norms) * (ratio / ratio.mean()) ** alpha
+    variable = tf.Variable(w)
+    with tf.GradientTape() as tape:  # of what the definition says, in w alone
+        value = tf.reduce_sum(tf.abs(variable * norms - target.astype("float32")))
+    gradient = tape.gradient(value, variable).numpy()
+    momentum = 0.9 * momentum + 0.1 * gradient
+    velocity = 0.999 * velocity + 0.001 * gradient**2
+    step = momentum / (1 - 0.9**2) / np.sqrt(velocity / (1 - 0.999**2))
+    expected = w - rate * step
+    expected *= 3 / expected.sum()
+
+    train(model, rows=8)
+    np.testing.assert_allclose(state.current, expected, rtol=1e-4)
+    np.testing.assert_allclose(np.sum(np.asarray(state.current)), 3, rtol=1e-6)
+    assert not np.allclose(expected, 1)
+    np.testing.assert_array_equal(state.first, first)
+
+
+def test_grad_norm_makes_the_gradients_alike():
+    """The label with the tenfold scale does not keep its hundredfold gradient."""
+    x, y = data()
+    y["rating"] *= 10
+    model = weighed(GradNorm("shared", alpha=0.1, learning_rate=0.05), rate=1e-3)
+    model.fit(x, y, batch_size=24, epochs=60, verbose=0)
+    found = gradients_by_task(model, x, y)
+    shared = [weight.path for weight in model.get_layer("shared").trainable_weights]
+    norms = np.array(
+        [math.sqrt(sum(np.sum(np.square(g[p])) for p in shared)) for _, g in found]
+    )
+    scaled = np.asarray(model.weighting.current) * norms
+    assert norms.max() / norms.min() > 3 * scaled.max() / scaled.min()
+
+
+def projected(gradients, orders):
+    """PCGrad on flat vectors: each task's, less what is against the others, in order."""
+    total = 0
+    for own, order in zip(gradients, orders):
+        own = own.copy()
+        for j in order:
+            inner = own @ gradients[j]
+            if inner < 0:
+                own = own - inner / (gradients[j] @ gradients[j]) * gradients[j]
+        total = total + own
+    return total
+
+
+def test_projections_of_conflicting_gradients():
+    """Of three tasks any order of the others may come: one of the eight results."""
+    rng = np.random.default_rng(0)
+    weighting = PCGrad()
+    weighting.bind(dict.fromkeys(LABELS, "binary"))
+    seen = set()
+    for _ in range(30):
+        gradients = rng.normal(size=(3, 4))
+        gradients[1] -= 2 * gradients[0]
+        products = (gradients @ gradients.T).astype("float32")
+        ours = np.asarray(weighting.coefficients(products)) @ gradients
+        others = [list(itertools.permutations({0, 1, 2} - {i})) for i in range(3)]
+        results = [
+            projected(gradients, orders) for orders in itertools.product(*others)
+        ]
+        errors = [np.abs(ours - result).max() for result in results]
+        assert min(errors) < 1e-4
+        seen.add(int(np.argmin(errors)))
+    assert len(seen) > 2, "the order is drawn"
+
+
+def test_a_step_of_pcgrad():
+    import tensorflow as tf
+
+    tf.random.set_seed(0)
+    model = weighed(PCGrad())
+    x, y = data(8)
+    found = [g for _, g in gradients_by_task(model, x, y)]
+    before = {w.path: np.asarray(w) for w in model.trainable_weights}
+    shared = [p for p in before if sum(g[p] is not None for g in found) > 1]
+    own = [p for p in before if p not in shared]
+    train(model, rows=8)
+    flat = [np.concatenate([np.ravel(g[p]) for p in shared]) for g in found]
+    moved = np.concatenate(
+        [
+            np.ravel((before[w.path] - np.asarray(w)) / 0.1)
+            for p in shared
+            for w in model.trainable_weights
+            if w.path == p
+        ]
+    )
+    others = [list(itertools.permutations({0, 1, 2} - {i})) for i in range(3)]
+    results = [projected(flat, orders) for orders in itertools.product(*others)]
+    assert min(np.abs(moved - result).max() for result in results) < 1e-4
+    for weight in model.trainable_weights:
+        if weight.path in own:
+            (gradient,) = [g[weight.path] for g in found if g[weight.path] is not None]
+            new = before[weight.path] - 0.1 * np.asarray(gradient)
+            np.testing.assert_allclose(weight, new, rtol=1e-4, atol=1e-6)
+
+
+def test_inner_products_of_rows_that_occur_twice():
+    import tensorflow as tf
+
+    from keras_recs.training.multi_task.gradient_products import gradient_products
+
+    def sparse(values, rows):
+        values = tf.constant(values, tf.float32)
+        return tf.IndexedSlices(values, tf.constant(rows), tf.constant([5, 2]))
+
+    one = sparse([[1, 2], [3, 4], [5, 6]], [3, 1, 3])
+    two = sparse([[1, 0], [0, 1]], [3, 4])
+    dense = [np.zeros((5, 2)), np.zeros((5, 2))]
+    for array, slices in zip(dense, (one, two)):
+        np.add.at(array, slices.indices.numpy(), slices.values.numpy())
+    flat = np.stack([array.ravel() for array in dense])
+    extra = tf.constant([2.0])
+    found = gradient_products(
+        [[one, extra, extra], [two, None, extra]], [True, True, False]
+    )
+    expected = flat @ flat.T + [[4, 0], [0, 0]]
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_saved_and_loaded(name, tmp_path):
+    model = weighed(WEIGHTINGS[name]())
+    train(model, 2)
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    assert type(copy) is MultiTaskModel
+    assert copy.weighting.get_config() == model.weighting.get_config()
+    for ours, theirs in zip(copy.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    x, _ = data()
+    for label, values in copy.predict(x, verbose=0).items():
+        np.testing.assert_allclose(
+            values, model.predict(x, verbose=0)[label], rtol=1e-6
+        )
+    assert copy.optimizer.iterations == 6, "compiled as it was"
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision(name, policy):
+    keras.config.set_dtype_policy(policy)
+    model = weighed(WEIGHTINGS[name](), run_eagerly=policy == "mixed_bfloat16")
+    history = train(model, 2).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    for label in LABELS:
+        assert history[f"{label}_weight"][-1] > 0
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_a_batch_without_a_label(name):
+    """Its loss is 0 and not NaN, and the task learns nothing of it."""
+    labels = [Label("click"), Label("rating", task="regression", optional=True)]
+    schema = Schema(features=SCHEMA.features, labels=labels)
+    keras.utils.set_random_seed(1)
+    plain = keras_recs.models.shared_bottom(schema, hidden_units=(4,), tower_units=())
+    weighting = WEIGHTINGS[name]()
+    if name == "given":
+        weighting = GivenWeights({"click": 1.0, "rating": 1.0})
+    model = weigh_tasks(plain, schema, weighting)
+    model.compile(keras.optimizers.SGD(0.1), keras_recs.losses.losses_of(schema))
+    x, y = data(16)
+    x = {k: np.asarray(v) for k, v in x.items()}
+    raw = {**x, "click": y["click"][:, 0], "rating": y["rating"][:, 0]}
+    raw["rating"] = np.where(np.arange(16) < 8, np.nan, raw["rating"])
+    batches = keras_recs.data.array_dataset(raw, schema, 8, shuffle=False)
+    kernel = model.get_layer("towers").kernel
+    before = np.asarray(kernel)
+    logs = model.fit(batches.take(1), shuffle=False, verbose=0).history
+    assert logs["rating_loss"] == [0.0]
+    np.testing.assert_array_equal(np.asarray(kernel)[:, 1], before[:, 1])
+    assert np.abs(np.asarray(kernel)[:, 0] - before[:, 0]).max() > 0
+    history = model.fit(batches, epochs=3, shuffle=False, verbose=0).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert history["rating_loss"][-1] > 0
+
+
+def test_one_task_and_unlabelled_outputs():
+    funnel = [Label("click"), Label("order", given="click")]
+    for labels, build in (
+        (SCHEMA.labels[:1], keras_recs.models.shared_bottom),
+        (funnel, keras_recs.models.esmm),
+    ):
+        schema = Schema(features=SCHEMA.features, labels=labels)
+        x, y = data()
+        y = {"click": y["click"], "order": y["click"] * y["like"]}
+        plain = build(schema, hidden_units=(4,))
+        model = weigh_tasks(plain, schema, DynamicWeightAverage())
+        model.compile("adam", keras_recs.losses.losses_of(schema))
+        y = {label.name: y[label.name] for label in labels}
+        history = model.fit(x, y, epochs=3, verbose=0).history
+        assert all(np.isfinite(values).all() for values in history.values())
+        assert sum(history[f"{k}_weight"][-1] for k in y) == pytest.approx(len(y))
+
+
+def test_a_run_that_dies_goes_on_with_its_weights(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations.numpy()) == 8:
+                raise KeyboardInterrupt
+
+    x, y = data()
+    raw = {**x, **{k: v[:, 0] for k, v in y.items()}}
+
+    def run(folder, weighting, callbacks=()):
+        model = weighed(weighting)
+        history = keras_recs.training.fit(
+            model,
+            keras_recs.data.array_dataset(raw, SCHEMA, 4, seed=1),
+            SCHEMA,
+            folder,
+            epochs=4,
+            checkpoint_steps=3,
+            callbacks=callbacks,
+            verbose=0,
+        )
+        return model, history.history
+
+    for name in ("average", "grad_norm"):
+        whole, expected = run(tmp_path / f"{name}-whole", WEIGHTINGS[name]())
+        assert expected["click_weight"][-1] != 1
+        folder = tmp_path / name
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, WEIGHTINGS[name](), [Stop()])
+        model, history = run(folder, WEIGHTINGS[name]())
+        assert history == expected
+        for ours, theirs in zip(model.get_weights(), whole.get_weights()):
+            np.testing.assert_array_equal(ours, theirs)
+        events = list((folder / "tensorboard").rglob("events*"))
+        assert any(b"click_weight" in path.read_bytes() for path in events)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: GivenWeights({"click": -1.0}), ValueError, "a number of at least 0"),
+        (lambda: weighed(GivenWeights({"click": 1.0})), ValueError, "for each label"),
+        (lambda: DynamicWeightAverage(0), ValueError, "`temperature` must be"),
+        (lambda: GradNorm("shared", alpha=0), ValueError, "`alpha` must be"),
+        (
+            lambda: GradNorm("x", learning_rate=-1),
+            ValueError,
+            "`learning_rate` must be",
+        ),
+        (lambda: train(weighed(GradNorm("no"))), ValueError, "must be a layer of the"),
+        (
+            lambda: weigh_tasks(base(), SCHEMA, "uncertainty"),
+            TypeError,
+            "`weighting` must be one of",
+        ),
+        (
+            lambda: weighed(PCGrad(), loss_weights={"click": 1.0}),
+            ValueError,
+            "leave out `loss_weights`",
+        ),
+        (
+            lambda: weigh_tasks(
+                base(), Schema(SCHEMA.features, [Label("x")]), PCGrad()
+            ),
+            ValueError,
+            "which are no outputs",
+        ),
+        (
+            lambda: weigh_tasks(base(), SCHEMA, PCGrad()).compile(
+                "sgd", {"click": "mse"}
+            ),
+            ValueError,
+            r"one for each label.*\['rating', 'like'\]",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(make, kind, message):
+    with pytest.raises(kind, match=message):
+        make()
