@@ -650,6 +650,30 @@ class Schema:
         """The task of each label by its name, as `PredictionHeads` takes it."""
         return {label.name: label.task for label in self.labels}
 
+    def with_labels(self, names: Any) -> Schema:
+        """The schema with some of its labels, such as for a single-task model.
+
+        Args:
+            names: names of labels; the order is the schema's. A `given` that is not
+                among them is left out.
+
+        Raises:
+            ValueError: for a name that is no label, and for none.
+        """
+        wanted = [names] if isinstance(names, str) else list(names)
+        unknown = [name for name in wanted if name not in self.label_names]
+        _check(
+            bool(wanted) and not unknown,
+            f"`names` must be of labels of the schema, {list(self.label_names)}. "
+            f"Received: {wanted}",
+        )
+        labels = tuple(
+            label if label.given in wanted else dataclasses.replace(label, given=None)
+            for label in self.labels
+            if label.name in wanted
+        )
+        return dataclasses.replace(self, labels=labels)
+
     @property
     def given(self) -> dict[str, str]:
         """By label: the one without which it cannot be 1, where there is one."""

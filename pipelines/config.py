@@ -15,6 +15,7 @@ _DICTS = (
     "embedding_options",
     "optimizer_groups",
     "down_sampling",
+    "task_weighting",
     "space",
 )
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -39,6 +40,13 @@ class Config:
             `{"rate": 0.1}` for a tenth of the training part's negative examples. They
             weigh as much as all did (`weigh=True`), so that evaluation and export have
             nothing to correct.
+        labels: labels that are trained, such as one alone; all by default.
+        task_weighting: of several labels: the name of a weighting of
+            `keras_recs.training` and its arguments, such as `{"name": "grad_norm",
+            "shared_layer": "experts"}`; `given_weights`, `uncertainty_weights`,
+            `dynamic_weight_average`, `grad_norm` or `pc_grad`.
+        task_cosines: bool. Log the cosine of each two labels' gradients after each
+            epoch, as `pipelines.evaluate --twins` draws it.
         batch_size: int. Examples a step, over all replicas.
         epochs: int. At most.
         monitor: metric that chooses the epoch; `None` is what
@@ -61,6 +69,9 @@ class Config:
     learning_rate: float = 1e-3
     optimizer_groups: dict[str, Any] = dataclasses.field(default_factory=dict)
     down_sampling: dict[str, Any] = dataclasses.field(default_factory=dict)
+    labels: list[str] = dataclasses.field(default_factory=list)
+    task_weighting: dict[str, Any] = dataclasses.field(default_factory=dict)
+    task_cosines: bool = False
     batch_size: int = 1024
     epochs: int = 10
     monitor: str | None = None
@@ -88,6 +99,12 @@ class Config:
                 "an integer of at least 0",
             ),
             "seed": (isinstance(self.seed, int), "an integer"),
+            "task_cosines": (isinstance(self.task_cosines, bool), "True or False"),
+            "labels": (
+                isinstance(self.labels, list)
+                and all(isinstance(name, str) for name in self.labels),
+                "a list of names",
+            ),
             "dtype_policy": (self.dtype_policy in _POLICIES, f"one of {_POLICIES}"),
         }
         for name in _DICTS:

@@ -6,10 +6,18 @@ Examples:
       --name=valid
   python -m pipelines.evaluate --workdir=runs/deepfm --data='prepared/test-*' \
       --importance --importance_repeats=5
+  python -m pipelines.evaluate --workdir=runs/mmoe --data='prepared/test-*' \
+      --twins=runs/click,runs/like
 
 It writes <workdir>/metrics.json (one entry a data set) and <workdir>/plots/*.png; with
 --importance also <workdir>/importance.json: how much worse each label gets when the
 values of a feature are shuffled among the examples.
+
+--twins compares a run of several labels with runs of one label each (of pipelines.train
+… --set "labels=['click']"): a label that is worse than alone is named first. It writes
+<workdir>/see_saw.json and <workdir>/plots/<name>_see_saw.png, with the share that each
+gate gives to each expert, and the cosines of gradients of a run with --set
+task_cosines=True.
 """
 
 import json
@@ -23,6 +31,7 @@ from pipelines.run_program import run_program
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")
+TWINS = flags.DEFINE_list("twins", [], "Runs of one label each to compare with.")
 NAME = flags.DEFINE_string("name", "test", "What metrics.json calls the data set.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 8192, "Examples a step.", 1)
 IMPORTANCE = flags.DEFINE_bool(
@@ -33,6 +42,52 @@ EXAMPLES = flags.DEFINE_integer(
     "importance_examples", 100_000, "Examples to shuffle; they are held in memory.", 1
 )
 flags.mark_flags_as_required(["workdir", "data"])
+
+
+def compare_with_twins(
+    workdir: Path, results: dict, twins: list[str], files: list[str], name: str
+) -> tuple[list, dict]:
+    """What each label gains beside single-task runs, and what gates give to experts."""
+    import keras
+
+    import keras_recs
+    from keras_recs.evaluation.evaluate import measure
+
+    schema = keras_recs.Schema.load(workdir)
+    alone: dict[str, dict] = {}
+    for twin in map(Path, twins):
+        own = keras_recs.Schema.load(twin)
+        dataset = keras_recs.data.tfrecord_dataset(
+            files, own, BATCH_SIZE.value, shuffle=False
+        )
+        model = keras.models.load_model(twin / "model.keras")
+        found = keras_recs.evaluation.Predictions.collect(model, dataset)
+        alone.update(measure(found, own))
+    changes = keras_recs.evaluation.see_saw(results, alone, schema)
+    model = keras.models.load_model(workdir / "model.keras")
+    dataset = keras_recs.data.tfrecord_dataset(
+        files, schema, BATCH_SIZE.value, shuffle=False
+    )
+    gates = keras_recs.evaluation.gate_utilization(model, dataset, schema.label_names)
+    keras_recs.evaluation.plot_see_saw(
+        changes,
+        workdir / "plots" / f"{name}_see_saw.png",
+        workdir / "history.csv",
+        gates,
+        f"{model.name} on {name}",
+    )
+    # JSON has no NaN, which the AUC of one class is.
+    tasks = [
+        {key: None if item != item else item for key, item in vars(change).items()}
+        for change in changes
+    ]
+    value = {"tasks": tasks, "gates": gates}
+    path = workdir / "see_saw.json"
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps({**stored, name: value}, indent=2) + "\n")
+    os.replace(temporary, path)
+    return changes, gates
 
 
 def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) -> dict:
@@ -90,6 +145,18 @@ def main(_) -> None:
     """Runs the program."""
     workdir = Path(WORKDIR.value)
     results = evaluate_run(workdir, DATA.value, NAME.value, BATCH_SIZE.value)
+    if TWINS.value:
+        changes, gates = compare_with_twins(
+            workdir, results, TWINS.value, DATA.value, NAME.value
+        )
+        for change in changes:
+            print(change)
+        for layer, entry in gates.items():
+            if entry["collapsed"]:
+                print(f"{layer}: no gate uses {', '.join(entry['collapsed'])}")
+            for gate, shares in entry["gates"].items():
+                parts = [f"{expert} {share:.2f}" for expert, share in shares.items()]
+                print(f"{layer}, {gate}: {', '.join(parts)}")
     for label, values in results.items():
         print(f"{label}:")
         for metric, value in values.items():

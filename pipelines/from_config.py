@@ -52,6 +52,49 @@ def build_model(config: Config, schema):
         ) from error
 
 
+def read_schema(config: Config):
+    """The schema of the prepared data, with the labels that a configuration names."""
+    from keras_recs import Schema
+
+    schema = Schema.load(config.data)
+    return schema.with_labels(config.labels) if config.labels else schema
+
+
+def weighed_model(config: Config, schema, model):
+    """The model under the weighting that a configuration names, or as it is.
+
+    Raises:
+        ValueError: for an unknown weighting or argument.
+    """
+    from keras_recs import training
+
+    if not config.task_weighting:
+        return model
+    classes = {
+        "given_weights": training.GivenWeights,
+        "uncertainty_weights": training.UncertaintyWeights,
+        "dynamic_weight_average": training.DynamicWeightAverage,
+        "grad_norm": training.GradNorm,
+        "pc_grad": training.PCGrad,
+    }
+    arguments = dict(config.task_weighting)
+    name = arguments.pop("name", None)
+    if name not in classes:
+        raise ValueError(
+            f"Config: `task_weighting` needs a `name`, one of {sorted(classes)}. "
+            f"Received: task_weighting={config.task_weighting}"
+        )
+    own = vars(classes[name]).get("__init__")
+    known = list(inspect.signature(own).parameters)[1:-1] if own else []
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Config: `task_weighting` has what {name} does not take: {unknown}; it "
+            f"takes {known}"
+        )
+    return training.weigh_tasks(model, schema, classes[name](**arguments))
+
+
 def training_data(
     config: Config,
     schema,

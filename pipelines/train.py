@@ -30,7 +30,13 @@ from pathlib import Path
 from absl import flags, logging
 
 from pipelines.config import Config, load_config
-from pipelines.from_config import build_model, training_data, validation_data
+from pipelines.from_config import (
+    build_model,
+    read_schema,
+    training_data,
+    validation_data,
+    weighed_model,
+)
 from pipelines.run_program import run_program
 
 CONFIG = flags.DEFINE_string("config", None, "Python file with get_config().")
@@ -99,7 +105,7 @@ def train(
     if any(workers.gather(is_done)):
         return None
     data = Path(config.data)
-    schema = keras_recs.Schema.load(data)
+    schema = read_schema(config)
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
     batches = training_data(
@@ -113,7 +119,7 @@ def train(
     if any(data.glob("valid-*")):
         validation = validation_data(config, schema)
     with strategy.scope():
-        model = build_model(config, schema)
+        model = weighed_model(config, schema, build_model(config, schema))
         model.compile(
             make_optimizer(
                 config.optimizer, config.learning_rate, config.optimizer_groups
@@ -129,6 +135,9 @@ def train(
             clear_run(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         config.save(workdir / "config.json")
+    if config.task_cosines:
+        cosines = keras_recs.training.TaskCosines(batches, schema)
+        fit_options["callbacks"] = [cosines]
     history = keras_recs.training.fit(
         model,
         batches,
@@ -182,7 +191,7 @@ def is_finished(config: Config, workdir: Path) -> bool:
         return False
     from keras_recs import Schema
 
-    prepared, trained = Schema.load(config.data), Schema.load(workdir)
+    prepared, trained = read_schema(config), Schema.load(workdir)
     if prepared.fingerprint() != trained.fingerprint():
         raise ValueError(
             f"'{config.data}' was prepared again since '{workdir}' was trained. Give "

@@ -14,6 +14,7 @@ from keras_recs.training.multi_task.given_weights import GivenWeights
 from keras_recs.training.multi_task.grad_norm import GradNorm
 from keras_recs.training.multi_task.multi_task_model import MultiTaskModel
 from keras_recs.training.multi_task.pc_grad import PCGrad
+from keras_recs.training.multi_task.task_cosines import TaskCosines
 from keras_recs.training.multi_task.uncertainty_weights import UncertaintyWeights
 from keras_recs.training.multi_task.weigh_tasks import weigh_tasks
 from keras_recs.training.non_finite_step import NonFiniteStep
@@ -29,6 +30,7 @@ __all__ = [
     "MultiTaskModel",
     "NonFiniteStep",
     "PCGrad",
+    "TaskCosines",
     "UncertaintyWeights",
     "calibrate_down_sampling",
     "fit",

@@ -214,8 +214,9 @@ def fit(
     options: dict[str, Any] = {
         "epochs": epochs,
         "verbose": verbose if workers.is_chief else 0,
-        # Evictions first, so that metrics and checkpoints are of one model.
-        "callbacks": [*evicting, *weighing, *watchers, *records, *callbacks],
+        # Evictions first, so that metrics and checkpoints are of one model; files last,
+        # so that they hold what others add to the logs.
+        "callbacks": [*evicting, *weighing, *watchers, *callbacks, *records],
     }
     if isinstance(recovery, ServerRecovery):
         options["round_steps"] = round_steps

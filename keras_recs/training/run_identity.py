@@ -25,6 +25,7 @@ _RUN_FILES = (
     "vocabularies",
     "history.csv",
     "metrics.json",
+    "see_saw.json",
     "plots",
     "checkpoints",
     "tensorboard",

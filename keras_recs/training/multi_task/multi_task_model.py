@@ -6,6 +6,7 @@ from keras import ops
 from keras_recs.register import register
 from keras_recs.training.multi_task.end_epoch import EndEpoch
 from keras_recs.training.multi_task.gradient_products import gradient_products
+from keras_recs.training.multi_task.shared_masks import shared_masks
 from keras_recs.training.multi_task.task_loss import TaskLoss
 from keras_recs.training.multi_task.task_weighting import TaskWeighting
 
@@ -135,14 +136,12 @@ class MultiTaskModel(keras.Model):
         if hasattr(self.weighting, "coefficients"):
             by_task = [tape.gradient(loss, variables) for loss in weighted]
             others = tape.gradient(rest, variables) if self.losses else None
-            shared = [
-                sum(gradients[i] is not None for gradients in by_task) > 1
-                for i in range(len(variables))
-            ]
+            known = shared_masks(self)
+            masks = [known.get(id(variable)) for variable in variables]
             weights = self.weighting.coefficients(
-                gradient_products(by_task, shared) / scale**2
+                gradient_products(by_task, masks) / scale**2
             )
-            gradients = _combined(by_task, shared, weights, others)
+            gradients = _combined(by_task, masks, weights, others)
         else:
             gradients = tape.gradient(total, variables)
             norms = self._norms(tape, scaled) / scale
@@ -245,17 +244,21 @@ def _over_replicas(tensor):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
 
 
-def _combined(by_task, shared, coefficients, others):
+def _combined(by_task, masks, coefficients, others):
     """The gradient of each variable from those of the tasks."""
     import tensorflow as tf
 
     found = []
-    for i, is_shared in enumerate(shared):
+    for i, mask in enumerate(masks):
         parts = []
+        is_shared = sum(gradients[i] is not None for gradients in by_task) > 1
         for k, gradients in enumerate(by_task):
-            if gradients[i] is not None:
-                factor = coefficients[k] if is_shared else 1.0
-                parts.append(_times(gradients[i], factor))
+            if gradients[i] is None:
+                continue
+            factor = coefficients[k] if is_shared else 1.0
+            if mask is not None:
+                factor = 1.0 + mask * (factor - 1.0)
+            parts.append(_times(gradients[i], factor))
         if others is not None and others[i] is not None:
             parts.append(others[i])
         if not parts:

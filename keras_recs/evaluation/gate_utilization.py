@@ -1,0 +1,98 @@
+"""How much each gate of a multi-task model gives to each expert."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_recs.layers import ExpertGate, ExtractionBlock, MultiGate
+
+# Of an even share, below which an expert counts as collapsed.
+_LEAST_SHARE = 0.1
+
+
+def gate_utilization(
+    model: keras.Model, dataset: Any, labels: Any, num_batches: int = 20
+) -> dict[str, dict[str, Any]]:
+    """Measures what the gates of MMoE and PLE weigh their experts with.
+
+    Args:
+        model: functional model with `MultiGate`, `ExpertGate` or `ExtractionBlock`
+            layers.
+        dataset: batches whose first element are the model's inputs.
+        labels: names of the labels, in the schema's order.
+        num_batches: int. Batches that are looked at. Defaults to `20`.
+
+    Returns:
+        dict of layer name to a dict with `gates`: by gate (a label, `"shared"` or
+        `"all"`) the mean weight of each expert that it sees, by expert; and
+        `collapsed`: the experts to which every gate that sees them gives less than a
+        tenth of an even share. Empty for a model without gates.
+    """
+    kinds = (MultiGate, ExpertGate, ExtractionBlock)
+    layers = [layer for layer in model.layers if isinstance(layer, kinds)]
+    if not layers:
+        return {}
+    labels = list(labels)
+    selectors = {layer.name: _selector(layer) for layer in layers}
+    reader = keras.Model(model.input, selectors)
+    sums: dict[str, dict[str, np.ndarray]] = {layer.name: {} for layer in layers}
+    count = 0
+    for number, batch in enumerate(dataset):
+        if number == num_batches:
+            break
+        found = reader.predict_on_batch(batch[0])
+        count += len(next(iter(found.values())))
+        for layer in layers:
+            for gate, weights in _weights(layer, found[layer.name], labels).items():
+                total = weights.astype("float64").sum(axis=0)
+                before = sums[layer.name].get(gate, 0.0)
+                sums[layer.name][gate] = before + total
+    result = {}
+    for layer in layers:
+        gates = {}
+        for gate, total in sums[layer.name].items():
+            names = _expert_names(layer, gate, labels, len(total))
+            shares = (total / count).tolist()
+            gates[gate] = dict(zip(names, shares, strict=True))
+        result[layer.name] = {"gates": gates, "collapsed": _collapsed(gates)}
+    return result
+
+
+def _selector(layer):
+    inputs = layer.input
+    return inputs[0] if isinstance(inputs, (list, tuple)) else inputs
+
+
+def _weights(layer, selector, labels) -> dict[str, np.ndarray]:
+    """`(B, experts that it sees)` of each gate."""
+    if isinstance(layer, ExpertGate):
+        return {"all": np.asarray(layer.weigh(selector))}
+    if isinstance(layer, MultiGate):
+        weights = np.asarray(layer.weigh(selector))  # (B, K, E)
+        return {label: weights[:, k] for k, label in enumerate(labels)}
+    tasks, shared = layer.weigh(selector)
+    found = {label: np.asarray(tasks)[:, k] for k, label in enumerate(labels)}
+    if shared is not None:
+        found["shared"] = np.asarray(shared)
+    return found
+
+
+def _expert_names(layer, gate, labels, count) -> list[str]:
+    if not isinstance(layer, ExtractionBlock):
+        return [f"expert {i}" for i in range(count)]
+    own, shared = layer.num_experts
+    common = [f"shared {i}" for i in range(shared)]
+    if gate == "shared":
+        return [f"{label} {i}" for label in labels for i in range(own)] + common
+    return [f"{gate} {i}" for i in range(own)] + common
+
+
+def _collapsed(gates: dict[str, dict[str, float]]) -> list[str]:
+    best: dict[str, float] = {}
+    for shares in gates.values():
+        for expert, share in shares.items():
+            best[expert] = max(best.get(expert, 0.0), share * len(shares))
+    return [expert for expert, share in best.items() if share < _LEAST_SHARE]

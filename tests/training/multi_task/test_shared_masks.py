@@ -1,0 +1,47 @@
+"""Which weights tasks share: those that the gradients of two of them reach."""
+
+import numpy as np
+import pytest
+
+from keras_recs import Label, NumericFeature, Schema
+from keras_recs.training.multi_task.shared_masks import shared_masks
+from tests import harness
+
+SCHEMA = Schema(
+    features=[NumericFeature("a"), NumericFeature("b")],
+    labels=[Label("x", task="regression"), Label("y", task="regression")],
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("shared_bottom", {}),
+        ("mmoe", {"num_experts": 3}),
+        ("ple", {"num_layers": 1, "num_experts": (2, 1)}),
+    ],
+)
+def test_masks_are_what_gradients_say(name, options):
+    import tensorflow as tf
+
+    model = harness.build_model(name, SCHEMA, **options)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:  # positive: no unit of a ReLU is off
+        weight.assign(rng.uniform(0.5, 1, size=weight.shape))
+    inputs = {k: rng.uniform(0.5, 1, size=8).astype("float32") for k in "ab"}
+    reached = []
+    for label in ("x", "y"):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(model(inputs)[label] + 5.0))
+        variables = [weight.value for weight in model.trainable_weights]
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(loss, variables, unconnected_gradients=zero)
+        reached.append([np.asarray(gradient) != 0 for gradient in gradients])
+    masks = shared_masks(model)
+    for weight, by_x, by_y in zip(model.trainable_weights, *reached):
+        mask = masks.get(id(weight), np.float32(1))
+        both = by_x & by_y
+        np.testing.assert_array_equal(
+            both, np.broadcast_to(mask == 1, both.shape) & (by_x | by_y), weight.path
+        )
+        assert (by_x | by_y).mean() > 0.5, weight.path
