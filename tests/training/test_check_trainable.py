@@ -7,6 +7,7 @@ import pytest
 from keras_recs import CategoricalFeature, Label, Schema
 from keras_recs.data import array_dataset
 from keras_recs.models import logistic_regression
+from keras_recs.training import GradNorm, PCGrad, UncertaintyWeights, weigh_tasks
 from keras_recs.training.parameter_server.check_trainable import check_trainable
 from keras_recs.training.parameter_server.source_of import source_of
 
@@ -54,6 +55,18 @@ def test_a_scaled_loss():
     model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
     with pytest.raises(ValueError, match="Use the dtype policy 'mixed_bfloat16'"):
         check_trainable(model, None)
+
+
+@pytest.mark.parametrize("weighting", [GradNorm("linear"), PCGrad()])
+def test_weightings_that_follow_each_step(weighting):
+    plain = logistic_regression(PLAIN)
+    model = weigh_tasks(plain, PLAIN, weighting)
+    model.compile("sgd", "binary_crossentropy")
+    with pytest.raises(ValueError, match="Take GivenWeights or UncertaintyWeights"):
+        check_trainable(model, None)
+    model = weigh_tasks(plain, PLAIN, UncertaintyWeights())
+    model.compile("sgd", "binary_crossentropy")
+    check_trainable(model, None)
 
 
 def test_data_in_memory():

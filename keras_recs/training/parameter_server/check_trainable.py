@@ -8,6 +8,7 @@ import keras
 
 from keras_recs.layers.embedding.dynamic_vocabulary import DynamicVocabulary
 from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
+from keras_recs.training.multi_task.task_weighting import TaskWeighting
 
 
 def check_trainable(model: keras.Model, round_steps: int | None) -> None:
@@ -48,6 +49,15 @@ def check_trainable(model: keras.Model, round_steps: int | None) -> None:
             f"The table of layer '{table.name}' lies partly in files of this machine "
             "(`hot_rows`). Under parameter servers split it over their memory with "
             "`num_shards`, and leave out `hot_rows`."
+        )
+    weighting = getattr(model, "weighting", None)
+    if isinstance(weighting, TaskWeighting) and (
+        weighting.is_adaptive or weighting.reads_gradients
+    ):
+        raise ValueError(
+            f"{type(weighting).__name__} follows the steps one by one, which workers "
+            "beside parameter servers do not take in order. Take GivenWeights or "
+            "UncertaintyWeights."
         )
     for layer in model._flatten_layers():
         if isinstance(layer, DynamicVocabulary):
