@@ -126,6 +126,11 @@ def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) ->
         if label.task != "binary":
             continue
         y, p = predictions.labels[label.name], predictions.scores[label.name]
+        if label.optional:
+            there = predictions.weights[label.name] > 0
+            y, p = y[there], p[there]
+            if not len(y):
+                continue
         title = f"{model.name}: {label.name} on {name}"
         keras_recs.evaluation.plot_roc(
             y, p, plots / f"{name}_{label.name}_roc.png", title

@@ -92,7 +92,11 @@ def weighed_model(config: Config, schema, model):
             f"Config: `task_weighting` has what {name} does not take: {unknown}; it "
             f"takes {known}"
         )
-    return training.weigh_tasks(model, schema, classes[name](**arguments))
+    try:
+        weighting = classes[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"Config: `task_weighting`: {error}") from error
+    return training.weigh_tasks(model, schema, weighting)
 
 
 def training_data(

@@ -7,7 +7,12 @@ import shutil
 from pathlib import Path
 
 from pipelines.config import Config
-from pipelines.from_config import builder_of, training_data, validation_data
+from pipelines.from_config import (
+    builder_of,
+    read_schema,
+    training_data,
+    validation_data,
+)
 
 
 def make_hypermodel(config: Config, schema):
@@ -97,10 +102,14 @@ def run_search(
     """Searches; returns the best trial, or `None` in a tuner that has a chief."""
     import keras
 
-    import keras_recs
     from keras_recs import tuning
 
-    schema = keras_recs.Schema.load(config.data)
+    if config.task_weighting or config.task_cosines:
+        raise ValueError(
+            "Config: a search weighs no tasks and compares no gradients. Leave "
+            "`task_weighting` and `task_cosines` out, and train its best with them."
+        )
+    schema = read_schema(config)
     keras.config.set_dtype_policy(config.dtype_policy)
     hypermodel = make_hypermodel(config, schema)
     identity = {

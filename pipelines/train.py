@@ -136,7 +136,9 @@ def train(
         workdir.mkdir(parents=True, exist_ok=True)
         config.save(workdir / "config.json")
     if config.task_cosines:
-        cosines = keras_recs.training.TaskCosines(batches, schema)
+        # A data set of its own: to read that of training would change its order.
+        looked_at = training_data(config, schema)
+        cosines = keras_recs.training.TaskCosines(looked_at, schema)
         fit_options["callbacks"] = [cosines]
     history = keras_recs.training.fit(
         model,

@@ -56,10 +56,14 @@ def measure(predictions: Predictions, schema: Schema) -> dict[str, dict[str, flo
         results[label.name] = _of_task(
             predictions, label.name, label.name, label.task, rows
         )
+    optional = {label.name: label.optional for label in schema.labels}
     for name, other in schema.given.items():
         score = f"{name}_given_{other}"
         if score in predictions.scores:
             rows = predictions.labels[other] == 1
+            w = predictions.weights.get(name)
+            if optional[name] and w is not None:
+                rows &= w > 0
             results[score] = _of_task(predictions, name, score, "binary", rows)
     return results
 

@@ -11,6 +11,7 @@ from keras_recs.layers import ExpertGate, ExtractionBlock, MultiGate
 
 # Of an even share, below which an expert counts as collapsed.
 _LEAST_SHARE = 0.1
+_SHARED = "(shared)"  # which no label is called
 
 
 def gate_utilization(
@@ -26,8 +27,8 @@ def gate_utilization(
         num_batches: int. Batches that are looked at. Defaults to `20`.
 
     Returns:
-        dict of layer name to a dict with `gates`: by gate (a label, `"shared"` or
-        `"all"`) the mean weight of each expert that it sees, by expert; and
+        dict of layer name to a dict with `gates`: by gate (a label, `"(shared)"`
+        or `"all"`) the mean weight of each expert that it sees, by expert; and
         `collapsed`: the experts to which every gate that sees them gives less than a
         tenth of an even share. Empty for a model without gates.
     """
@@ -76,7 +77,7 @@ def _weights(layer, selector, labels) -> dict[str, np.ndarray]:
     tasks, shared = layer.weigh(selector)
     found = {label: np.asarray(tasks)[:, k] for k, label in enumerate(labels)}
     if shared is not None:
-        found["shared"] = np.asarray(shared)
+        found[_SHARED] = np.asarray(shared)
     return found
 
 
@@ -84,8 +85,8 @@ def _expert_names(layer, gate, labels, count) -> list[str]:
     if not isinstance(layer, ExtractionBlock):
         return [f"expert {i}" for i in range(count)]
     own, shared = layer.num_experts
-    common = [f"shared {i}" for i in range(shared)]
-    if gate == "shared":
+    common = [f"{_SHARED} {i}" for i in range(shared)]
+    if gate == _SHARED:
         return [f"{label} {i}" for label in labels for i in range(own)] + common
     return [f"{gate} {i}" for i in range(own)] + common
 

@@ -33,7 +33,11 @@ class TaskChange:
     gain: float
 
     def __str__(self) -> str:
-        word = "worse" if self.gain < 0 else "better" if self.gain > 0 else "the same"
+        if self.gain != self.gain:
+            return f"{self.label} cannot be compared: {self.metric} is not known"
+        if self.gain == 0:
+            return f"{self.label} is as good as alone: {self.metric} {self.alone:.6g}"
+        word = "worse" if self.gain < 0 else "better"
         return (
             f"{self.label} is {word} than alone: {self.metric} {self.together:.6g} "
             f"against {self.alone:.6g} ({self.together - self.alone:+.6g})"
@@ -78,4 +82,4 @@ def see_saw(
         changes.append(
             TaskChange(label, name, a, b, a - b if more_is_better else b - a)
         )
-    return sorted(changes, key=lambda change: change.gain)
+    return sorted(changes, key=lambda c: (c.gain != c.gain, c.gain))

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_recs.losses.labelled_loss import LabelledLoss
 from keras_recs.losses.weighted_logistic_loss import WeightedLogisticLoss
 
 
@@ -11,7 +12,8 @@ def losses_of(schema):
     `compile(loss="binary_crossentropy")` would train a regression label with that, too.
     Binary labels have the binary cross-entropy, regression labels the mean squared
     error, watch times `WeightedLogisticLoss`. The loss of an optional label is the mean
-    over the examples of a batch that have it, 0 where none has.
+    over the examples of a batch that have it, 0 where none has; on several replicas
+    that of each one's part of the batch.
 
     Args:
         schema: `keras_recs.Schema`.
@@ -34,7 +36,7 @@ def losses_of(schema):
     losses = {}
     for label in schema.labels:
         if label.optional:
-            loss = classes[label.task](reduction="mean_with_sample_weight")
+            loss = LabelledLoss(classes[label.task]())
         else:
             loss = names.get(label.task) or WeightedLogisticLoss()
         losses[label.name] = loss

@@ -46,8 +46,11 @@ def direction_of(monitor: str) -> str:
 def check_monitor(monitor: str, schema: Schema, argument: str = "monitor") -> None:
     """Raises a `ValueError` for a validation metric that no label of a schema has."""
     two = {name: np.array([0.0, 1.0]) for name in schema.label_names}
+    scores = dict(two)
+    for label, other in schema.given.items():
+        scores[f"{label}_given_{other}"] = two[label]
     groups = None if schema.group_key is None else np.array(["a", "a"])
-    known = logs_of(measure(Predictions(two, two, groups=groups), schema))
+    known = logs_of(measure(Predictions(two, scores, groups=groups), schema))
     if monitor.startswith("val_") and monitor not in known:
         raise ValueError(_UNKNOWN.format(argument, monitor, sorted(known)))
 

@@ -76,7 +76,7 @@ def test_missing_labels_weigh_nothing():
 
 
 def test_the_loss_is_the_mean_over_those_that_are_there():
-    import keras
+    from keras_recs.losses import LabelledLoss
 
     losses = keras_recs.losses.losses_of(SCHEMA)
     assert losses["click"] == "binary_crossentropy"
@@ -85,7 +85,8 @@ def test_the_loss_is_the_mean_over_those_that_are_there():
     there = np.array([0.0, 1.0, 0.0, 1.0])
     assert float(losses["rating"](y, p, there)) == pytest.approx((0.25 + 4) / 2)
     assert float(losses["rating"](y, p, 0 * there)) == 0.0
-    assert isinstance(losses["rating"], keras.losses.MeanSquaredError)
+    assert float(losses["rating"](y, p, 3 * there)) == pytest.approx(3 * 4.25 / 2)
+    assert isinstance(losses["rating"], LabelledLoss)
 
 
 def test_metrics_of_those_that_are_there():

@@ -31,6 +31,11 @@ def test_the_worst_task_comes_first():
     assert (worst.label, worst.metric, worst.gain) == ("rating", "mse", -0.25)
     assert str(worst) == "rating is worse than alone: mse 1.5 against 1.25 (+0.25)"
     assert (same.label, same.gain) == ("like", 0)
+    assert str(same) == "like is as good as alone: auc 0.8"
+    nothing = {**together, "like": {"examples": 4}}
+    *known, unknown = see_saw(nothing, alone, SCHEMA)
+    assert [change.label for change in known] == ["rating", "click"]
+    assert str(unknown) == "like cannot be compared: auc is not known"
     assert best.label == "click"
     assert best.gain == pytest.approx(0.01)
     with pytest.raises(ValueError, match="'like' has no single-task model"):
@@ -58,7 +63,7 @@ def batches(rows=12, size=4):
             "ple",
             {"num_layers": 2, "num_experts": (2, 1)},
             {
-                "extraction_0": ["click", "rating", "like", "shared"],
+                "extraction_0": ["click", "rating", "like", "(shared)"],
                 "extraction_1": ["click", "rating", "like"],
             },
         ),
@@ -75,8 +80,8 @@ def test_gates_share_out_one(name, options, layers):
         assert entry["collapsed"] == []
     if name == "ple":
         gates = found["extraction_0"]["gates"]
-        assert list(gates["like"]) == ["like 0", "like 1", "shared 0"]
-        assert len(gates["shared"]) == 7
+        assert list(gates["like"]) == ["like 0", "like 1", "(shared) 0"]
+        assert len(gates["(shared)"]) == 7
 
 
 def test_an_expert_that_no_gate_uses_is_named():

@@ -27,7 +27,8 @@ def trained(prepared, folder, labels, **config):
     losses = keras_recs.losses.losses_of(schema)
     model.compile("adam", losses, run_eagerly=True)
     train = tfrecord_dataset(prepared / "train-*", schema, 64, seed=0)
-    callbacks = [TaskCosines(train, schema, 1)] if len(schema.labels) > 1 else []
+    own = tfrecord_dataset(prepared / "train-*", schema, 64, seed=0)
+    callbacks = [TaskCosines(own, schema, 1)] if len(schema.labels) > 1 else []
     options = {"on_nonfinite": "ignore", "verbose": 0, "callbacks": callbacks}
     keras_recs.training.fit(model, train, schema, folder, epochs=1, **options)
     return model

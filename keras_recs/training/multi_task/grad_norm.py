@@ -16,7 +16,8 @@ class GradNorm(TaskWeighting):
     r_k = (L_k / L_k(0)) / mean_j(L_j / L_j(0)), a step of Adam on
     Σ_k |G_k − Ḡ·r_k^α|, in which Ḡ·r_k^α counts as constant, moves the weights alone;
     then they are scaled to the sum K. L_k(0) is the loss of the first batch that has
-    the label. Gradients are those of all replicas together.
+    the label; a task without one in a batch keeps its weight. Gradients are those of
+    all replicas together.
 
     Args:
         shared_layer: string. Name of the last layer that all tasks share, whose weights
@@ -69,13 +70,17 @@ class GradNorm(TaskWeighting):
         """
         w = ops.convert_to_tensor(self.current)
         first = ops.convert_to_tensor(self.first)
-        first = ops.where(first == 0, losses, first)
+        is_new = ops.logical_and(first == 0, ops.isfinite(losses))
+        first = ops.where(is_new, losses, first)
         self.first.assign(first)
         there = ops.logical_and(first > 0, losses > 0)
         progress = ops.where(there, losses / ops.where(there, first, 1.0), 1.0)
-        rates = progress / ops.mean(progress)
+        shares = ops.cast(there, "float32")
+        shares = shares / ops.maximum(ops.sum(shares), 1.0)  # of the means
+        mean_progress = ops.sum(shares * progress)
+        rates = progress / ops.where(mean_progress > 0, mean_progress, 1.0)
         scaled = w * norms  # G
-        target = ops.mean(scaled) * ops.power(rates, self.alpha)
+        target = ops.sum(shares * scaled) * ops.power(rates, self.alpha)
         # Of a batch without its label a task has nothing to say.
         gradient = ops.where(there, ops.sign(scaled - target) * norms, 0.0)
         is_finite = ops.all(ops.isfinite(gradient))
@@ -87,11 +92,15 @@ class GradNorm(TaskWeighting):
         mean = momentum / (1 - ops.power(0.9, count))
         square = velocity / (1 - ops.power(0.999, count))
         moved = w - self.learning_rate * mean / (ops.sqrt(square) + 1e-8)
-        moved = ops.maximum(moved, _LEAST)
+        # Those that have no label keep their weight; the others share the rest.
+        moved = ops.where(there, ops.maximum(moved, _LEAST), w)
+        kept = ops.sum(ops.where(there, 0.0, w))
+        total = ops.sum(ops.where(there, moved, 0.0))
+        rest = (len(self.tasks) - kept) / ops.where(total > 0, total, 1.0)
         self.updates.assign(count)
         self.momentum.assign(momentum)
         self.velocity.assign(velocity)
-        self.current.assign(moved * len(self.tasks) / ops.sum(moved))
+        self.current.assign(ops.where(there, moved * rest, w))
 
     def get_config(self):
         """Constructor arguments."""

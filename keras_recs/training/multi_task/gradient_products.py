@@ -25,7 +25,7 @@ def gradient_products(by_task, masks):
         if len(there) < 2:
             continue
         if all(isinstance(g, tf.IndexedSlices) for g in there):
-            rows = _summed_rows(gradients)
+            rows = _summed_rows(gradients, mask)
         else:
             rows = [
                 None if g is None else tf.reshape(_masked(g, mask), (-1,))
@@ -45,7 +45,7 @@ def _masked(gradient, mask):
     return gradient if mask is None else gradient * mask
 
 
-def _summed_rows(gradients):
+def _summed_rows(gradients, mask):
     """Flat gradients of the rows that occur, each row once, in the same order."""
     import tensorflow as tf
 
@@ -58,9 +58,7 @@ def _summed_rows(gradients):
         None
         if g is None
         else tf.reshape(
-            tf.math.unsorted_segment_sum(
-                tf.cast(g.values, tf.float32), next(starts), number
-            ),
+            tf.math.unsorted_segment_sum(_masked(g.values, mask), next(starts), number),
             (-1,),
         )
         for g in gradients

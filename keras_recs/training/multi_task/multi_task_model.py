@@ -27,8 +27,7 @@ class MultiTaskModel(keras.Model):
         weighting: `TaskWeighting`, such as `UncertaintyWeights()`.
 
     Raises:
-        ValueError: for tasks without an output, and for a weighting that reads
-            gradients on another backend than TensorFlow.
+        ValueError: for tasks without an output, and on another backend than TensorFlow.
         TypeError: for what is no weighting.
 
     `weigh_tasks` makes one of a model.
@@ -47,9 +46,9 @@ class MultiTaskModel(keras.Model):
                 f"`tasks` names {missing}, which are no outputs of the model. It has: "
                 f"{sorted(outputs)}"
             )
-        if weighting.reads_gradients and keras.backend.backend() != "tensorflow":
+        if keras.backend.backend() != "tensorflow":
             raise ValueError(
-                f"{type(weighting).__name__} needs the backend 'tensorflow'. Received: "
+                "Tasks are weighed under the backend 'tensorflow'. Received: "
                 f"{keras.backend.backend()!r}"
             )
         self.tasks = dict(tasks)
@@ -87,7 +86,7 @@ class MultiTaskModel(keras.Model):
                 f"for: {absent}"
             )
         wrapped = {
-            label: value if isinstance(value, TaskLoss) else TaskLoss(value)
+            label: value if isinstance(value, TaskLoss | None) else TaskLoss(value)
             for label, value in loss.items()
         }
         self._task_losses = [wrapped[label] for label in self.tasks]
@@ -112,9 +111,8 @@ class MultiTaskModel(keras.Model):
         self._track(weights)
         if training:
             self.weighting.observe(losses * _replicas())
-        return (
-            ops.sum(weights * losses) + self.weighting.penalty() / _replicas() + extra
-        )
+        penalty = self.weighting.penalty(self._is_there(sample_weight))
+        return ops.sum(weights * losses) + penalty / _replicas() + extra
 
     def train_step(self, data):
         """A step; where the weighting reads gradients, with those of each task."""
@@ -156,13 +154,26 @@ class MultiTaskModel(keras.Model):
                 metric.update_state(total / scale * _replicas(), sample_weight=batch)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
-    def fit(self, *args, callbacks=None, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
         """As `keras.Model.fit`; the weighting hears of the end of each epoch."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(EndEpoch())
+        elif isinstance(callbacks, keras.callbacks.Callback):
+            callbacks = [EndEpoch(), callbacks]
         else:
             callbacks = [EndEpoch(), *(callbacks or ())]
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        return super().fit(
+            x, y, batch_size, epochs, verbose, callbacks=callbacks, **kwargs
+        )
 
     def get_config(self):
         """The functional model, the tasks and the weighting."""
@@ -191,6 +202,17 @@ class MultiTaskModel(keras.Model):
         extra = [ops.sum(ops.cast(loss, "float32")) for loss in self.losses]
         return ops.stack(taken), sum(extra) / _replicas() if extra else 0.0
 
+    def _is_there(self, sample_weight):
+        """1 for each task that has a label in the batch, float32 `(K,)`."""
+        if not isinstance(sample_weight, dict):
+            return ops.ones((len(self.tasks),))
+        found = []
+        for label in self.tasks:
+            weight = sample_weight.get(label)
+            there = 1.0 if weight is None else ops.any(weight > 0)
+            found.append(ops.cast(there, "float32"))
+        return ops.stack(found)
+
     def _step(self):
         return 0 if self.optimizer is None else self.optimizer.iterations
 
@@ -218,10 +240,7 @@ class MultiTaskModel(keras.Model):
                     f"`shared_layer`: no weight of '{name}' has a gradient of label "
                     f"'{label}'. Name a layer that all tasks share."
                 )
-            squares = [
-                tf.reduce_sum(tf.square(tf.cast(_over_replicas(g), tf.float32)))
-                for g in map(tf.convert_to_tensor, gradients)
-            ]
+            squares = [_square(gradient) for gradient in gradients]
             norms.append(tf.sqrt(tf.add_n(squares)))
         return tf.stack(norms)
 
@@ -242,6 +261,19 @@ def _over_replicas(tensor):
     if context is None or context.num_replicas_in_sync == 1:
         return tensor
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def _square(gradient):
+    """The squared norm over all replicas."""
+    import tensorflow as tf
+
+    is_alone = _replicas() == 1
+    if isinstance(gradient, tf.IndexedSlices) and is_alone:  # no whole table
+        rows, places = tf.unique(gradient.indices)
+        values = tf.cast(gradient.values, tf.float32)
+        gradient = tf.math.unsorted_segment_sum(values, places, tf.size(rows))
+    whole = _over_replicas(tf.convert_to_tensor(gradient))
+    return tf.reduce_sum(tf.square(tf.cast(whole, tf.float32)))
 
 
 def _combined(by_task, masks, coefficients, others):

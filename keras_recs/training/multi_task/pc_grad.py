@@ -1,5 +1,7 @@
 """Gradients of tasks without what is against another task."""
 
+import random
+
 from keras_recs.register import register
 from keras_recs.training.multi_task.task_weighting import TaskWeighting
 
@@ -26,6 +28,12 @@ class PCGrad(TaskWeighting):
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.seed = seed
+        self._drawn_seed = random.randrange(2**31) if seed is None else seed
+
+    def build(self, input_shape):
+        """Creates the count of steps, by which the order is drawn."""
+        self.draws = self._state("draws", ())
+        self.built = True
 
     def coefficients(self, products):
         """What stands before each task's gradient in the sum.
@@ -39,11 +47,16 @@ class PCGrad(TaskWeighting):
         import tensorflow as tf
 
         count = len(self.tasks)
+        number = tf.cast(tf.convert_to_tensor(self.draws), tf.int32)
+        self.draws.assign_add(1.0)
         total = tf.zeros(count)
         for i in range(count):
             own = tf.one_hot(i, count)
             others = [j for j in range(count) if j != i]
-            order = tf.random.shuffle(tf.constant(others, tf.int32), seed=self.seed)
+            seed = tf.stack([self._drawn_seed, number * count + i])
+            order = tf.random.experimental.stateless_shuffle(
+                tf.constant(others, tf.int32), seed=seed
+            )
             for place in range(count - 1):
                 j = order[place]
                 inner = tf.tensordot(own, products[:, j], 1)

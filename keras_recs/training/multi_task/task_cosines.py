@@ -17,7 +17,8 @@ class TaskCosines(keras.callbacks.Callback):
     The model is as in prediction, without dropout.
 
     Args:
-        dataset: batches as `keras_recs.data` makes them, such as those of training.
+        dataset: batches as `keras_recs.data` makes them; not the very object that is
+            trained on, whose order would change.
         schema: `keras_recs.Schema` with two labels or more.
         num_batches: int. Batches that are looked at. Defaults to `8`.
 

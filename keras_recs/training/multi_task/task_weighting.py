@@ -38,8 +38,12 @@ class TaskWeighting(keras.layers.Layer):
         """
         return ops.ones((len(self.tasks),), "float32")
 
-    def penalty(self):
-        """What is added to the weighted sum."""
+    def penalty(self, is_there):
+        """What is added to the weighted sum.
+
+        Args:
+            is_there: float32 `(K,)`: 0 for a task without a label in the batch, else 1.
+        """
         return 0.0
 
     def observe(self, losses):

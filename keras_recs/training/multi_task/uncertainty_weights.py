@@ -11,7 +11,8 @@ class UncertaintyWeights(TaskWeighting):
     """Weighs each task by the variance that the model learns for it.
 
     The optimizer of the model trains s = log σ², which begins at 0 and may be negative.
-    A regression adds ½e^{−s}·L + ½s, any other task e^{−s}·L + ½s.
+    A regression adds ½e^{−s}·L + ½s, any other task e^{−s}·L + ½s, and a task without a
+    label in the batch nothing.
 
     Example:
     >>> weighting = keras_recs.training.UncertaintyWeights()
@@ -38,6 +39,6 @@ class UncertaintyWeights(TaskWeighting):
         scales = ops.convert_to_tensor(halves, "float32")
         return scales * ops.exp(-ops.convert_to_tensor(self.log_variances))
 
-    def penalty(self):
-        """Half the sum of s."""
-        return 0.5 * ops.sum(ops.convert_to_tensor(self.log_variances))
+    def penalty(self, is_there):
+        """Half the sum of s, of the tasks that have a label."""
+        return 0.5 * ops.sum(is_there * ops.convert_to_tensor(self.log_variances))

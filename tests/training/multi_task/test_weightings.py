@@ -432,3 +432,73 @@ def test_a_run_that_dies_goes_on_with_its_weights(tmp_path):
 def test_what_is_wrong_is_said(make, kind, message):
     with pytest.raises(kind, match=message):
         make()
+
+
+def test_grad_norm_leaves_those_alone_that_have_no_label():
+    """Two alike tasks, of which one has a label in every fifth batch only."""
+    weighting = GradNorm("shared")
+    weighting.bind({"a": "binary", "b": "binary"})
+    for step in range(100):
+        there = np.array([1.0, 1.0 if step % 5 == 0 else 0.0], "float32")
+        weighting.update(there, there)
+    np.testing.assert_allclose(weighting.current, [1, 1], rtol=1e-5)
+    broken = np.array([np.nan, 1.0], "float32")
+    weighting.update(broken, broken)
+    assert np.isfinite(np.asarray(weighting.current)).all()
+
+
+def test_grad_norm_of_a_table_is_that_of_its_dense_gradient():
+    import tensorflow as tf
+
+    from keras_recs.training.multi_task.multi_task_model import _square
+
+    values = tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    slices = tf.IndexedSlices(values, tf.constant([3, 1, 3]), tf.constant([5, 2]))
+    dense = tf.convert_to_tensor(slices)
+    assert float(_square(slices)) == pytest.approx(float(tf.reduce_sum(dense**2)))
+
+
+def test_a_variance_learns_nothing_of_a_batch_without_its_label():
+    labels = [Label("click"), Label("rating", task="regression", optional=True)]
+    schema = Schema(features=SCHEMA.features, labels=labels)
+    plain = keras_recs.models.shared_bottom(schema, hidden_units=(4,))
+    model = weigh_tasks(plain, schema, UncertaintyWeights())
+    model.compile(keras.optimizers.SGD(0.1), keras_recs.losses.losses_of(schema))
+    x, y = data(8)
+    raw = {**x, "click": y["click"][:, 0], "rating": np.full(8, np.nan)}
+    batches = keras_recs.data.array_dataset(raw, schema, 8, shuffle=False)
+    model.fit(batches, epochs=2, shuffle=False, verbose=0)
+    click, rating = np.asarray(model.weighting.log_variances)
+    assert rating == 0
+    assert click != 0
+
+
+def test_the_order_of_projections_is_that_of_the_step():
+    """A run that goes on has the order that it would have had."""
+    rng = np.random.default_rng(0)
+    gradients = rng.normal(size=(3, 4))
+    gradients[1] -= 2 * gradients[0]
+    products = (gradients @ gradients.T).astype("float32")
+
+    def drawn(weighting, count):
+        return [np.asarray(weighting.coefficients(products)) for _ in range(count)]
+
+    one, other = PCGrad(seed=3), PCGrad(seed=3)
+    for weighting in (one, other):
+        weighting.bind(dict.fromkeys(LABELS, "binary"))
+    whole = drawn(one, 8)
+    drawn(other, 5)
+    again = PCGrad(seed=3)
+    again.bind(dict.fromkeys(LABELS, "binary"))
+    again.draws.assign(other.draws)
+    np.testing.assert_array_equal(drawn(again, 3), whole[5:])
+
+
+def test_callbacks_as_keras_takes_them():
+    model = weighed(DynamicWeightAverage())
+    x, y = data(8)
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(1))
+    model.fit(x, y, 8, 1, 0, callback)
+    model.fit(x, y, 8, 1, 0, [callback])
+    assert len(seen) == 2
