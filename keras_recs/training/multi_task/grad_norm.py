@@ -22,7 +22,8 @@ class GradNorm(TaskWeighting):
     Args:
         shared_layer: string. Name of the last layer that all tasks share, whose weights
             are W: `"experts"` of MMoE, `"shared"` of a shared bottom, `"embedding"` of
-            ESMM, the last `"extraction_…"` of PLE.
+            ESMM, the last `"extraction_…"` of PLE. Of experts and an MLP it is their
+            last matrix and bias.
         alpha: float. How strongly slow tasks are helped. Defaults to `1.5`.
         learning_rate: float. Of the weights. Defaults to `0.025`.
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_recs.layers import MLP, Experts, ExtractionBlock
 from keras_recs.register import register
 from keras_recs.training.multi_task.end_epoch import EndEpoch
 from keras_recs.training.multi_task.gradient_products import gradient_products
@@ -231,7 +232,7 @@ class MultiTaskModel(keras.Model):
                 f"`shared_layer` must be a layer of the model. Received: '{name}'; it "
                 f"has {names}"
             )
-        shared = self.get_layer(name).trainable_weights
+        shared = _last_weights(self.get_layer(name))
         norms = []
         for label, loss in zip(self.tasks, losses):
             gradients = [g for g in tape.gradient(loss, shared) if g is not None]
@@ -261,6 +262,17 @@ def _over_replicas(tensor):
     if context is None or context.num_replicas_in_sync == 1:
         return tensor
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def _last_weights(layer):
+    """Of a stack of products the last one's: the way back to it is the shortest."""
+    if isinstance(layer, ExtractionBlock):
+        layer = layer.experts
+    if isinstance(layer, Experts):
+        return [layer.kernels[-1], layer.biases[-1]]
+    if isinstance(layer, MLP):
+        return layer.blocks[-1][0].trainable_weights
+    return layer.trainable_weights
 
 
 def _square(gradient):
