@@ -9,6 +9,7 @@ medians of a step, and the range that of the rounds.
 """
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def main(_) -> None:
         }
         for name, times in seconds.items()
     }
-    command = "python -m benchmarks.multitask.overhead"
+    command = " ".join(["python -m benchmarks.multitask.overhead", *sys.argv[1:]])
     value = {**hardware(), "command": command, "steps": result}
     print(json.dumps(value, indent=1))
     Path(OUTPUT.value).write_text(json.dumps(value, indent=1) + "\n")

@@ -93,10 +93,6 @@ class MultiTaskModel(keras.Model):
         self._task_losses = [wrapped[label] for label in self.tasks]
         super().compile(optimizer=optimizer, loss=wrapped, **kwargs)
 
-    def get_compile_config(self):
-        """What `compile` was given."""
-        return super().get_compile_config()
-
     def compile_from_config(self, config):
         """Compiles as saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
