@@ -141,8 +141,10 @@ class Recovery:
 
     def is_due(self, num_steps: int) -> bool:
         """Whether it is time to save, after some more steps."""
-        due = self._pace.is_due(num_steps)
-        return due and (self.counts_steps or not self.checkpoints.is_busy)
+        self._pace.count(num_steps)
+        return self._pace.is_due() and (
+            self.counts_steps or not self.checkpoints.is_busy
+        )
 
     def after_epoch(self, position: Position) -> None:
         """Saves if that costs little beside the epoch."""

@@ -18,13 +18,23 @@ class SavePace:
             never.
         every_steps: int. Save after so many steps in the place of that, whatever it
             costs. Defaults to `None`.
+        is_early: bool. Whether steps also pass while a checkpoint is written and while
+            training comes to its pause. A save then begins as many steps earlier, so
+            that no more than `every_steps` lie between what is on the disk and now.
+            Until both were seen, and at the earliest, that is after a quarter of them.
+            Defaults to `False`.
 
     Attributes:
         every_steps: int or `None`.
         write_seconds: float. What the last file took to be written.
     """
 
-    def __init__(self, every_seconds: float, every_steps: int | None = None):
+    def __init__(
+        self,
+        every_seconds: float,
+        every_steps: int | None = None,
+        is_early: bool = False,
+    ):
         if not every_seconds > 0:
             raise ValueError(
                 "`checkpoint_seconds` must be above 0. Received: "
@@ -41,27 +51,63 @@ class SavePace:
         self.write_seconds = 0.0
         self._every_seconds = every_seconds
         self._pause = 0.0
+        self._is_early = is_early
+        self._steps_of_write: int | None = None  # the most that were seen
+        self._steps_of_pause: int | None = None  # too
+        self._is_writing = False
+        self._steps = 0
+        self._due_at: int | None = None
         self.restart()
 
     def restart(self, pause_seconds: float | None = None) -> None:
         """Begins to count anew, after a save that paused training for so long."""
         if pause_seconds is not None:
             self._pause = pause_seconds
+            self._is_writing = True
+        if self._due_at is not None:
+            over = self._steps - self._due_at
+            self._steps_of_pause = max(self._steps_of_pause or 0, over)
         self._last = time.monotonic()
-        self._steps = 0
+        self._steps, self._due_at = 0, None
 
-    def is_due(self, num_steps: int) -> bool:
-        """Whether it is time, after some more steps."""
+    def count(self, num_steps: int, is_writing: bool = False) -> None:
+        """Counts some more steps.
+
+        Args:
+            num_steps: int.
+            is_writing: bool. Whether the last checkpoint is still being written.
+        """
         self._steps += num_steps
-        if self.every_steps is not None:
-            return self._steps >= self.every_steps
-        return self._is_time(self._every_seconds)
+        if self._is_writing and not is_writing:
+            self._steps_of_write = max(self._steps_of_write or 0, self._steps)
+        self._is_writing = is_writing
+
+    def is_due(self) -> bool:
+        """Whether it is time."""
+        if self.every_steps is None:
+            return self._is_time(self._every_seconds)
+        threshold = self._threshold()
+        if self._steps < threshold:
+            return False
+        self._due_at = self._due_at or threshold
+        return True
 
     def is_due_after_epoch(self) -> bool:
         """Whether it is time, or a save costs little beside the time since the last."""
         if self.every_steps is not None:
-            return self._steps >= self.every_steps
+            return self.is_due()
         return not math.isinf(self._every_seconds) and self._is_time(0.0)
+
+    def _threshold(self) -> int:
+        """Steps after which a save begins."""
+        most = self.every_steps or 1
+        if not self._is_early:
+            return most
+        write, pause = self._steps_of_write, self._steps_of_pause
+        write = most if write is None or self._is_writing else write
+        pause = most if pause is None else pause
+        # With half of them, a write may last until the next save, which waits for it.
+        return max(1, most - min(write, -(-most // 2)) - min(pause, most // 4))
 
     def _is_time(self, seconds: float) -> bool:
         enough = max(

@@ -218,10 +218,11 @@ class _Job:
             self.watch.look()
             now = self.progress.read()
             self._tell(now)
-            is_due = self.recovery.is_due(int((now - done).sum()))
+            self.recovery.count(int((now - done).sum()))
             done = now
+            is_due = self.recovery.is_due()
             if self.model.stop_training or request.received or is_due:
-                return self._pause(epoch, is_due, request)
+                return self._pause(epoch, done, is_due, request)
             open_ones = sum(done[number] < goal[number] for number in scheduled)
             while queue and open_ones < _QUEUED * self.num_workers:
                 number, limit = queue.pop(0)
@@ -231,7 +232,7 @@ class _Job:
                 open_ones += 1
             if not queue and self.coordinator.done():
                 now = self.progress.read()
-                self.recovery.is_due(int((now - done).sum()))
+                self.recovery.count(int((now - done).sum()))
                 self._tell(now)
                 return now
             time.sleep(_POLL)
@@ -248,7 +249,9 @@ class _Job:
         share, more = divmod(self.round_steps, len(left))
         return [(number, share + (i < more)) for i, number in enumerate(left)]
 
-    def _pause(self, epoch: int, save: bool, request: Any) -> np.ndarray:
+    def _pause(
+        self, epoch: int, before: np.ndarray, save: bool, request: Any
+    ) -> np.ndarray:
         """All workers return after a step, and the state between them is saved."""
         start = time.monotonic()
         while not self._await_pause(_LEAVE_SECONDS):
@@ -260,6 +263,7 @@ class _Job:
                 )
                 raise SystemExit(128 + signal.SIGTERM)
         done = self.progress.read()
+        self.recovery.count(int((done - before).sum()))
         self._tell(done)
         if save and not request.received and (done < self.steps).any():
             self.recovery.save(self._position(epoch, done), start)

@@ -64,7 +64,7 @@ class ServerRecovery:
         keep: int = 2,
     ):
         self.checkpoints = ServerCheckpoints(folder, keep)
-        self._pace = SavePace(every_seconds, every_steps)
+        self._pace = SavePace(every_seconds, every_steps, is_early=True)
         self._variables: dict[str, list] = {}
         self._callbacks: Sequence[keras.callbacks.Callback] = ()
         self._found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
@@ -132,14 +132,23 @@ class ServerRecovery:
         """Whether the next epoch goes on in its midst."""
         return self._found is not None
 
-    def is_due(self, num_steps: int) -> bool:
-        """Whether it is time to save, after some more steps."""
-        return self._pace.is_due(num_steps) and not self.checkpoints.is_busy
+    def count(self, num_steps: int) -> None:
+        """Counts some more steps."""
+        self._pace.count(num_steps, self.checkpoints.is_busy)
+
+    def is_due(self) -> bool:
+        """Whether it is time to save."""
+        return self._pace.is_due() and self._may_save
 
     def after_epoch(self, position: ServerPosition) -> None:
         """Saves if that costs little beside the epoch."""
-        if self._pace.is_due_after_epoch() and not self.checkpoints.is_busy:
+        if self._pace.is_due_after_epoch() and self._may_save:
             self.save(position)
+
+    @property
+    def _may_save(self) -> bool:
+        """Where steps say when, training waits for the last one to be written."""
+        return self._pace.every_steps is not None or not self.checkpoints.is_busy
 
     def save(self, position: ServerPosition, since: float | None = None) -> None:
         """Saves, while no worker trains; returns before the files are there.
