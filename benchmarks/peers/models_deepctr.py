@@ -21,13 +21,21 @@ from deepctr.feature_column import (
 from deepctr.layers.core import DNN, PredictionLayer
 from deepctr.layers.interaction import FM
 from deepctr.layers.utils import add_func, combined_dnn_input, concat_func
-from deepctr.models import DCN, DIEN, DIN, WDL, AutoInt, DeepFM, xDeepFM
+from deepctr.models import DCN, DIEN, DIN, MMOE, PLE, WDL, AutoInt, DeepFM, xDeepFM
 from peer_run import (
     ATTENTION_UNITS,
     CIN_UNITS,
     CROSS_LAYERS,
+    EXPERT_UNITS,
+    EXPERTS,
     FIELD_ATTENTION_HEADS,
     FIELD_ATTENTION_LAYERS,
+    LEVEL_UNITS,
+    LEVELS,
+    OWN_EXPERTS,
+    SHARED_EXPERTS,
+    TASKS,
+    TOWER_UNITS,
 )
 
 NO_L2 = {"l2_reg_embedding": 0, "l2_reg_linear": 0}
@@ -181,6 +189,32 @@ def dien(spec, columns):
     )
 
 
+def mmoe(spec, columns):
+    """Its `MMOE`."""
+    return MMOE(
+        columns,
+        EXPERTS,
+        EXPERT_UNITS,
+        TOWER_UNITS,
+        l2_reg_embedding=0,
+        task_names=TASKS,
+    )
+
+
+def ple(spec, columns):
+    """Its `PLE`."""
+    return PLE(
+        columns,
+        SHARED_EXPERTS,
+        OWN_EXPERTS,
+        LEVELS,
+        LEVEL_UNITS,
+        TOWER_UNITS,
+        l2_reg_embedding=0,
+        task_names=TASKS,
+    )
+
+
 def turn_back() -> None:
     """Makes TensorFlow what `DIEN` was written for: a graph, and names that have moved.
 
@@ -209,5 +243,7 @@ BUILDERS = (
     autoint,
     din,
     dien,
+    mmoe,
+    ple,
 )
 MODELS = {builder.__name__: builder for builder in BUILDERS}

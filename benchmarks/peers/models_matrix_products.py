@@ -7,10 +7,17 @@ from peer_run import (
     ATTENTION_UNITS,
     CIN_UNITS,
     CROSS_LAYERS,
+    EXPERT_UNITS,
+    EXPERTS,
     FIELD_ATTENTION_LAYERS,
+    LEVEL_UNITS,
+    LEVELS,
     MASK_BLOCKS,
     MASK_RATIO,
     MASK_UNITS,
+    OWN_EXPERTS,
+    SHARED_EXPERTS,
+    TOWER_UNITS,
     Spec,
 )
 
@@ -57,6 +64,12 @@ def multiplications(spec: Spec) -> int:
         + spec.history * (_mlp(4 * dim, (*ATTENTION_UNITS, 1)) + dim),
         # Two recurrent layers of three gates, each of two matrices; the bilinear form.
         "dien": with_history + spec.history * (12 * dim**2 + dim) + dim**2,
+        # Experts, gates and the mixtures of their outputs; towers.
+        "mmoe": EXPERTS * _mlp(width, EXPERT_UNITS)
+        + spec.tasks * EXPERTS * (width + EXPERT_UNITS[-1])
+        + spec.tasks * _mlp(EXPERT_UNITS[-1], TOWER_UNITS),
+        "ple": _levels(width, spec.tasks)
+        + spec.tasks * _mlp(LEVEL_UNITS[-1], TOWER_UNITS),
     }
     return counts[spec.model]
 
@@ -66,6 +79,16 @@ def _maps(fields: int, dim: int) -> int:
     products = sum(fields * below * size * dim for below, size in inner)
     below, size = last
     return products + fields * below * (dim + size)
+
+
+def _levels(width: int, tasks: int) -> int:
+    every, seen = tasks * OWN_EXPERTS + SHARED_EXPERTS, OWN_EXPERTS + SHARED_EXPERTS
+    products = 0
+    for level in range(LEVELS):
+        mixed = tasks * seen + every * (level < LEVELS - 1)
+        products += every * _mlp(width, LEVEL_UNITS) + mixed * (width + LEVEL_UNITS[-1])
+        width = LEVEL_UNITS[-1]
+    return products
 
 
 def _mlp(width: int, units: Sequence[int]) -> int:

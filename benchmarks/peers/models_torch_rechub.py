@@ -11,14 +11,22 @@ from peer_run import (
     ATTENTION_UNITS,
     CIN_UNITS,
     CROSS_LAYERS,
+    EXPERT_UNITS,
+    EXPERTS,
     FIELD_ATTENTION_HEADS,
     FIELD_ATTENTION_LAYERS,
+    LEVEL_UNITS,
+    LEVELS,
+    OWN_EXPERTS,
+    SHARED_EXPERTS,
+    TASKS,
+    TOWER_UNITS,
 )
 from torch import nn
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.basic.initializers import RandomUniform
 from torch_rechub.basic.layers import CIN, FM, CrossNetV2, EmbeddingLayer
-from torch_rechub.models import ranking
+from torch_rechub.models import multi_task, ranking
 
 
 def make_features(spec, dim, prefix="C", **options):
@@ -269,6 +277,47 @@ class DIEN(Whole):
         )
 
 
+class SeveralTasks(Whole):
+    """One of its models of several tasks, whose losses are added."""
+
+    def loss(self, output, labels):
+        """Sum of the tasks' cross-entropies."""
+        return len(TASKS) * nn.functional.binary_cross_entropy(output, labels)
+
+
+class MMOE(SeveralTasks):
+    """Its `MMOE`."""
+
+    def __init__(self, spec):
+        super().__init__(
+            multi_task.MMOE(
+                make_features(spec, spec.dim),
+                ["classification"] * len(TASKS),
+                EXPERTS,
+                {"dims": list(EXPERT_UNITS)},
+                [{"dims": list(TOWER_UNITS)}] * len(TASKS),
+            )
+        )
+
+
+class PLE(SeveralTasks):
+    """Its `PLE`, whose towers have no logit: a linear layer is added to each."""
+
+    def __init__(self, spec):
+        model = multi_task.PLE(
+            make_features(spec, spec.dim),
+            ["classification"] * len(TASKS),
+            LEVELS,
+            OWN_EXPERTS,
+            SHARED_EXPERTS,
+            {"dims": list(LEVEL_UNITS)},
+            [{"dims": list(TOWER_UNITS)}] * len(TASKS),
+        )
+        for tower in model.towers:
+            tower.mlp.append(nn.Linear(TOWER_UNITS[-1], 1))
+        super().__init__(model)
+
+
 MODELS = {
     "logistic_regression": LogisticRegression,
     "fm": FactorizationMachine,
@@ -281,4 +330,6 @@ MODELS = {
     "autoint": AutoInt,
     "din": DIN,
     "dien": DIEN,
+    "mmoe": MMOE,
+    "ple": PLE,
 }

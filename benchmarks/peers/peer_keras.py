@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from peer_run import Clock, Spec, load_batches, load_histories
+from peer_run import TASKS, Clock, Spec, load_batches, load_histories
 
 
 def start(spec: Spec) -> None:
@@ -27,7 +27,8 @@ def memory_dataset(
 
     Args:
         spec: the cell.
-        label_name: where labels are a dict. Defaults to `None`: they are not.
+        label_name: where the label is in a dict. Defaults to `None`: it is not. Those
+            of several tasks always are.
         first_row: int. Row of the table that id 0 has. Defaults to `0`.
         histories: dict of an array of `load_histories` to the name of its input.
             Defaults to `None`: no such inputs.
@@ -49,7 +50,9 @@ def memory_dataset(
             array = array + first_row * (array > 0)
         inputs[name] = array.astype("int32")
     labels = labels[..., None]
-    if label_name:
+    if spec.tasks > 1:
+        labels = {name: labels[:, :, i] for i, name in enumerate(TASKS)}
+    elif label_name:
         labels = {label_name: labels}
     dataset = tf.data.Dataset.from_tensor_slices((inputs, labels))
     return dataset.repeat().prefetch(2)

@@ -30,6 +30,10 @@ FIELD_ATTENTION_LAYERS, FIELD_ATTENTION_HEADS = (
 )  # heads of dim / 2, as torch-rechub
 MASK_BLOCKS, MASK_UNITS, MASK_RATIO = 3, 128, 2
 ATTENTION_UNITS = (80, 40)  # of a candidate to a history
+TASKS = ("click", "like")  # of the models of several tasks
+EXPERTS, EXPERT_UNITS = 8, (256, 128)  # of MMoE
+LEVELS, OWN_EXPERTS, SHARED_EXPERTS, LEVEL_UNITS = 2, 2, 1, (128,)  # of PLE
+TOWER_UNITS = (64,)  # of a task
 MIN_WARMUP, MIN_STEPS = 3, 5  # also of steps that take long
 SKIPPED = 3  # the exit code of a cell that a peer does not offer
 
@@ -46,6 +50,8 @@ class Spec:
         tables: int. As many as `features`, or 1 that all features share.
         features: int. Categorical features.
         numbers: int. Numeric features, at most 13.
+        tasks: int. Labels, of which the second is 1 where the first is and the value of
+            feature 0 is odd.
         history: int. Length of a history of the values of feature 0, whose table it
             shares; its row 0 is padding. 0: there is none.
         dim: int. Length of an embedding.
@@ -65,6 +71,7 @@ class Spec:
     tables: int = 26
     features: int = 26
     numbers: int = NUM_NUMBERS
+    tasks: int = 1
     history: int = 0
     dim: int = 16
     batch: int = 2048
@@ -120,10 +127,17 @@ def read_spec(
 
 
 def load_batches(spec: Spec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids `(N, B, F)` int64, numbers `(N, B, n)` and labels `(N, B)` float32."""
+    """Ids `(N, B, F)` int64, numbers `(N, B, n)` and labels `(N, B)` float32.
+
+    Labels of several tasks are `(N, B, K)`.
+    """
     with np.load(spec.data) as file:
         numbers = np.ascontiguousarray(file["numbers"][..., : spec.numbers])
-        return file["ids"], numbers, file["labels"]
+        ids, labels = file["ids"], file["labels"]
+    if spec.tasks > 1:
+        second = labels * (ids[..., 0] % 2).astype(labels.dtype)
+        labels = np.stack([labels, second], axis=-1)  # (N, B, K)
+    return ids, numbers, labels
 
 
 def load_histories(spec: Spec) -> dict[str, np.ndarray]:

@@ -9,13 +9,21 @@ from peer_run import (
     ATTENTION_UNITS,
     CIN_UNITS,
     CROSS_LAYERS,
+    EXPERT_UNITS,
+    EXPERTS,
     FIELD_ATTENTION_HEADS,
     FIELD_ATTENTION_LAYERS,
     INITIAL_ACCUMULATOR,
     LEARNING_RATE,
+    LEVEL_UNITS,
+    LEVELS,
     MASK_BLOCKS,
     MASK_RATIO,
     MASK_UNITS,
+    OWN_EXPERTS,
+    SHARED_EXPERTS,
+    TASKS,
+    TOWER_UNITS,
     Clock,
     read_spec,
     versions_of,
@@ -58,6 +66,19 @@ def builder_arguments(spec):
         "finalmlp": {**tower, "second_hidden_units": spec.mlp},
         "din": {**tower, "attention_units": ATTENTION_UNITS, "activation": "dice"},
         "dien": {**tower, "activation": "dice"},
+        "mmoe": {
+            "embedding_dim": spec.dim,
+            "num_experts": EXPERTS,
+            "hidden_units": EXPERT_UNITS,
+            "tower_units": TOWER_UNITS,
+        },
+        "ple": {
+            "embedding_dim": spec.dim,
+            "num_layers": LEVELS,
+            "num_experts": (OWN_EXPERTS, SHARED_EXPERTS),
+            "hidden_units": LEVEL_UNITS,
+            "tower_units": TOWER_UNITS,
+        },
     }
 
 
@@ -74,7 +95,8 @@ def make_schema(spec):
         features.append(
             keras_recs.SequenceFeature("history", table="C0", max_length=spec.history)
         )
-    return keras_recs.Schema(features, [keras_recs.Label("click")])
+    labels = [keras_recs.Label(name) for name in TASKS[: spec.tasks]]
+    return keras_recs.Schema(features, labels)
 
 
 def build(spec, schema):
@@ -85,7 +107,9 @@ def build(spec, schema):
         keras_recs.optimizers.RowwiseAdagrad(
             LEARNING_RATE, initial_accumulator_value=INITIAL_ACCUMULATOR
         ),
-        "binary_crossentropy",
+        dict.fromkeys(schema.label_names, "binary_crossentropy")
+        if spec.tasks > 1
+        else "binary_crossentropy",
         jit_compile=False,
     )
     return model

@@ -26,6 +26,8 @@ MODELS = (
     "finalmlp",
     "din",
     "dien",
+    "mmoe",
+    "ple",
 )
 
 

@@ -263,6 +263,70 @@ def dlrm(ids, tables, numbers, **dense):
     return predict(model, values, ids, tables, dense, numbers, name="top")
 
 
+def shared_bottom(ids, tables, **dense):
+    model = models.shared_bottom(two_tasks(tables), tables.shape[-1], (6, 5), (4,))
+    values = {}
+    for i in range(2):
+        for part in ("kernel", "bias"):
+            values[f"shared/dense_{i}/{part}"] = dense[f"bottom_{part}_{i}"][0]
+    return predict_tasks(model, values, ids, tables, dense)
+
+
+def esmm(ids, tables, **dense):
+    funnel = two_tasks(tables, given="click")
+    model = models.esmm(funnel, tables.shape[-1], (6, 5))
+    return predict_tasks(model, {}, ids, tables, dense)
+
+
+def mmoe(ids, tables, gates, **dense):
+    schema = two_tasks(tables)
+    model = models.mmoe(schema, tables.shape[-1], len(gates) + 1, (6, 5), (4,))
+    values = {"gates/dense/kernel": np.concatenate(gates, 1)}
+    values |= side_by_side("experts", "expert", dense)
+    return predict_tasks(model, values, ids, tables, dense)
+
+
+def ple(ids, tables, first_gates, first_shared_gate, second_gates, **dense):
+    model = models.ple(two_tasks(tables), tables.shape[-1], 2, (2, 1), (6,), (4,))
+    values = {
+        "extraction_0/gates": first_gates.swapaxes(0, 1),
+        "extraction_0/shared_gate": first_shared_gate,
+        "extraction_1/gates": second_gates.swapaxes(0, 1),
+        **side_by_side("extraction_0/experts", "first", dense),
+        **side_by_side("extraction_1/experts", "second", dense),
+    }
+    return predict_tasks(model, values, ids, tables, dense)
+
+
+def two_tasks(tables, given=None):
+    labels = [Label("click"), Label("conversion", given=given)]
+    return Schema(features=schema(tables).features, labels=labels)
+
+
+def side_by_side(path, name, dense):
+    """Kernels `[below, expert, unit]` and biases of experts or towers."""
+    values, i = {}, 0
+    while f"{name}_kernel_{i}" in dense:
+        values[f"{path}/kernel_{i}"] = dense[f"{name}_kernel_{i}"].swapaxes(0, 1)
+        values[f"{path}/bias_{i}"] = dense[f"{name}_bias_{i}"]
+        i += 1
+    return values
+
+
+def predict_tasks(model, values, ids, tables, dense):
+    """Outputs `(B, K)` in the model's order, with the weights that every model has."""
+    values = {
+        **values,
+        **side_by_side("towers/hidden", "tower", dense),
+        "embedding/tables/embeddings": tables.reshape(-1, tables.shape[-1]),
+        "towers/kernel": dense["output"][..., 0].T,
+        "towers/bias": dense["bias"][:, 0],
+    }
+    assign(model, values)
+    inputs = {f"c{i}": ids[:, i] for i in range(ids.shape[1])}
+    return np.concatenate(list(model.predict_on_batch(inputs).values()), 1)
+
+
 def schema(tables, numbers=None):
     """Row 0 is padding and row 1 unknown; the others are integer ids."""
     ids = tables.shape[1] - 2

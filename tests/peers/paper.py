@@ -206,6 +206,69 @@ def dlrm(ids, tables, numbers, **dense):
     return sigmoid(top @ dense["output"] + dense["bias"])
 
 
+def shared_bottom(ids, tables, **dense):
+    x = looked_up(ids, tables).reshape(len(ids), -1)
+    (bottom,) = mlps([x], "bottom", dense)
+    return sigmoid(tops([bottom, bottom], dense))
+
+
+def esmm(ids, tables, **dense):
+    """Click, both, and conversion given a click."""
+    x = looked_up(ids, tables).reshape(len(ids), -1)
+    click, conversion = sigmoid(tops([x, x], dense)).T
+    return np.stack([click, click * conversion, conversion], 1)
+
+
+def mmoe(ids, tables, gates, **dense):
+    x = looked_up(ids, tables).reshape(len(ids), -1)
+    experts = mlps([x] * 3, "expert", dense)
+    return sigmoid(tops([mixture(x, gate, experts) for gate in gates], dense))
+
+
+def ple(ids, tables, first_gates, first_shared_gate, second_gates, **dense):
+    x = looked_up(ids, tables).reshape(len(ids), -1)
+    experts = mlps([x] * 5, "first", dense)
+    own = [experts[0:2] + experts[4:], experts[2:4] + experts[4:]]
+    a, b = (mixture(x, gate, seen) for gate, seen in zip(first_gates, own))
+    shared = mixture(x, first_shared_gate, experts)
+    experts = mlps([a, a, b, b, shared], "second", dense)
+    own = [experts[0:2] + experts[4:], experts[2:4] + experts[4:]]
+    last = [
+        mixture(below, gate, seen)
+        for below, gate, seen in zip((a, b), second_gates, own)
+    ]
+    return sigmoid(tops(last, dense))
+
+
+def mixture(x, gate, experts):
+    weights = softmax(x @ gate)  # (B, E)
+    return sum(weights[:, i, None] * expert for i, expert in enumerate(experts))
+
+
+def mlps(inputs, name, dense):
+    """The output of each MLP, which reads an input of its own."""
+    outputs = []
+    for number, x in enumerate(inputs):
+        layer = 0
+        while f"{name}_kernel_{layer}" in dense:
+            kernel = dense[f"{name}_kernel_{layer}"][number]
+            x = np.maximum(x @ kernel + dense[f"{name}_bias_{layer}"][number], 0)
+            layer += 1
+        outputs.append(x)
+    return outputs
+
+
+def tops(inputs, dense):
+    """Logits `(B, K)`."""
+    logits = [
+        tower @ output + bias
+        for tower, output, bias in zip(
+            mlps(inputs, "tower", dense), dense["output"], dense["bias"]
+        )
+    ]
+    return np.concatenate(logits, 1)
+
+
 def looked_up(ids, tables):
     return np.stack([table[column] for table, column in zip(tables, ids.T)], 1)
 

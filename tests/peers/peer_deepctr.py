@@ -15,7 +15,7 @@ from deepctr.layers.core import DNN, PredictionLayer
 from deepctr.layers.interaction import CIN, FM, CrossNet, CrossNetMix, InteractingLayer
 from deepctr.layers.sequence import AttentionSequencePoolingLayer
 from deepctr.layers.utils import Linear
-from deepctr.models import DCN, WDL, DeepFM, xDeepFM
+from deepctr.models import DCN, ESMM, MMOE, PLE, WDL, DeepFM, SharedBottom, xDeepFM
 from tensorflow.python.util import nest
 
 nest.is_sequence = nest.is_nested  # its old name, which the cell of DIEN asks for
@@ -269,6 +269,93 @@ def deep_and_cross(parameterization, kernels, biases, **arrays):
     return predict(model, **arrays)
 
 
+TASKS = ("click", "conversion")
+
+
+def shared_bottom(**arrays):
+    """`(B, K)`."""
+    model = SharedBottom(columns_of(arrays["tables"]), UNITS, (4,), task_names=TASKS)
+    bottom = next(layer for layer in model.layers if isinstance(layer, DNN))
+    assign_mlp(bottom, "bottom", 0, arrays)
+    return predict_tasks(model, **arrays)
+
+
+def esmm(ids, tables, **arrays):
+    """`(B, 2)`: click and both; it has no output for the conversion."""
+    model = ESMM(columns_of(tables), UNITS, task_names=TASKS)
+    towers = [layer for layer in model.layers if isinstance(layer, DNN)]
+    for task, layer in enumerate(sorted(towers, key=number_of)):
+        assign_mlp(layer, "tower", task, arrays)
+    return predict_outputs(model, ids, tables, **arrays)
+
+
+def mmoe(gates, **arrays):
+    """`(B, K)`."""
+    columns = columns_of(arrays["tables"])
+    model = MMOE(columns, 3, UNITS, (4,), task_names=TASKS)
+    for i in range(3):
+        assign_mlp(model.get_layer(f"expert_{i}"), "expert", i, arrays)
+    for task, gate in zip(TASKS, gates):
+        model.get_layer(f"gate_softmax_{task}").set_weights([gate])
+    return predict_tasks(model, **arrays)
+
+
+def ple(first_gates, first_shared_gate, second_gates, **arrays):
+    """`(B, K)`."""
+    columns = columns_of(arrays["tables"])
+    model = PLE(columns, 1, 2, 2, (6,), (4,), task_names=TASKS)
+    for level, (name, gates) in enumerate(
+        [("first", first_gates), ("second", second_gates)]
+    ):
+        for i, task in enumerate(TASKS):
+            for j in range(2):
+                expert = f"level_{level}_task_{task}_expert_specific_{j}"
+                assign_mlp(model.get_layer(expert), name, 2 * i + j, arrays)
+            gate = model.get_layer(f"level_{level}_gate_softmax_specific_{task}")
+            gate.set_weights([gates[i]])
+        expert = model.get_layer(f"level_{level}_expert_shared_0")
+        assign_mlp(expert, name, 4, arrays)
+    gate = model.get_layer("level_0_gate_softmax_shared")
+    gate.set_weights([first_shared_gate])
+    return predict_tasks(model, **arrays)
+
+
+def assign_mlp(layer, name, number, arrays):
+    """One of several MLPs."""
+    places = range(len(layer.kernels))
+    assign(layer.kernels, [arrays[f"{name}_kernel_{i}"][number] for i in places])
+    assign(layer.bias, [arrays[f"{name}_bias_{i}"][number] for i in places])
+
+
+def predict_tasks(model, ids, tables, **arrays):
+    """`(B, K)`, with the towers' weights."""
+    for number, task in enumerate(TASKS):
+        assign_mlp(model.get_layer(f"tower_{task}"), "tower", number, arrays)
+    return predict_outputs(model, ids, tables, **arrays)
+
+
+def predict_outputs(model, ids, tables, output, bias, **_):
+    """`(B, K)`, with the weights that every model of several tasks has."""
+    for i in range(len(tables)):
+        model.get_layer(f"sparse_emb_c{i}").set_weights([tables[i]])
+    kinds = (tf.keras.layers.Dense, PredictionLayer)
+    for kind, values in zip(kinds, (output, bias)):
+        layers = [
+            layer
+            for layer in model.layers
+            if isinstance(layer, kind) and layer.weights[0].shape == values[0].shape
+        ]
+        for layer, value in zip(sorted(layers, key=number_of), values):
+            layer.set_weights([value])
+    inputs = {f"c{i}": ids[:, i] for i in range(len(tables))}
+    return np.concatenate(model.predict(inputs, verbose=0), 1)
+
+
+def number_of(layer):
+    """Where it stands among those that were made."""
+    return min(weight.name for weight in layer.weights), layer.name
+
+
 def assign(variables, values):
     """One value a variable."""
     assert len(variables) == len(values)
@@ -299,5 +386,9 @@ if __name__ == "__main__":
             dcn,
             dcn_v2,
             xdeepfm,
+            shared_bottom,
+            esmm,
+            mmoe,
+            ple,
         ]
     )

@@ -14,6 +14,7 @@ from torch_rechub.basic.layers import (
     CrossNetwork,
     InteractingLayer,
 )
+from torch_rechub.models.multi_task import ESMM, MMOE, PLE, SharedBottom
 from torch_rechub.models.ranking.deepfm import DeepFM
 from torch_rechub.models.ranking.dien import AUGRU_Cell
 from torch_rechub.models.ranking.din import ActivationUnit
@@ -178,6 +179,101 @@ def deepfm_linear_in_embeddings(ids, tables, linear, output, bias, **dense):
     return model.eval()(inputs)
 
 
+TYPES = ["classification", "classification"]
+
+
+def shared_bottom(**arrays):
+    """`(B, K)`."""
+    features = features_of(arrays["tables"])
+    model = SharedBottom(features, TYPES, {"dims": [6, 5]}, [{"dims": [4]}] * 2)
+    assign_mlp(model.bottom_mlp, "bottom", 0, arrays)
+    return predict_tasks(model, **arrays)
+
+
+def esmm(ids, tables, **arrays):
+    """`(B, 3)`: conversion given a click, click, and both."""
+    features = features_of(tables)
+    model = ESMM(features[:1], features[1:], {"dims": [6, 5]}, {"dims": [6, 5]})
+    for number, mlp in enumerate((model.tower_ctr, model.tower_cvr)):
+        assign_mlp(mlp, "tower", number, arrays)
+    return predict_outputs(model, ids, tables)
+
+
+def mmoe(gates, **arrays):
+    """`(B, K)`."""
+    features = features_of(arrays["tables"])
+    model = MMOE(features, TYPES, 3, {"dims": [6, 5]}, [{"dims": [4]}] * 2)
+    for i, expert in enumerate(model.experts):
+        assign_mlp(expert, "expert", i, arrays)
+    for mlp, gate in zip(model.gates, gates):
+        assign_gate(mlp, gate)
+    return predict_tasks(model, **arrays)
+
+
+def ple(first_gates, first_shared_gate, second_gates, **arrays):
+    """`(B, K)`; its towers have no logit, which is added."""
+    features = features_of(arrays["tables"])
+    model = PLE(features, TYPES, 2, 2, 1, {"dims": [6]}, [{"dims": [4]}] * 2)
+    levels = zip(model.cgc_layers, ("first", "second"), (first_gates, second_gates))
+    for level, name, gates in levels:
+        experts = [*level.experts_specific, *level.experts_shared]
+        for i, expert in enumerate(experts):
+            assign_mlp(expert, name, i, arrays)
+        for mlp, gate in zip(level.gates_specific, gates):
+            assign_gate(mlp, gate)
+    assign_gate(model.cgc_layers[0].gate_shared, first_shared_gate)
+    for tower in model.towers:
+        tower.mlp.append(nn.Linear(4, 1))
+    return predict_tasks(model, **arrays)
+
+
+def features_of(tables):
+    """A table a field."""
+    _, rows, dim = tables.shape
+    return [SparseFeature(f"c{i}", rows, dim) for i in range(len(tables))]
+
+
+def assign_mlp(module, name, number, arrays):
+    """One of several MLPs, without its batch normalization."""
+    values, i = [], 0
+    while f"{name}_kernel_{i}" in arrays:
+        values.append(arrays[f"{name}_kernel_{i}"][number].T)
+        values.append(arrays[f"{name}_bias_{i}"][number])
+        i += 1
+    if name == "tower":
+        values += [arrays["output"][number].T, arrays["bias"][number]]
+    assign(without_normalization(module).parameters(), values)
+
+
+def assign_gate(module, gate):
+    """A softmax that has no bias."""
+    values = [gate.T, torch.zeros(gate.shape[1]).numpy()]
+    assign(without_normalization(module).parameters(), values)
+
+
+def without_normalization(module):
+    """The MLP with an identity in its place."""
+    for i, layer in enumerate(module.mlp):
+        if isinstance(layer, nn.BatchNorm1d):
+            module.mlp[i] = nn.Identity()
+    return module
+
+
+def predict_tasks(model, ids, tables, **arrays):
+    """`(B, K)`, with the towers' weights."""
+    for number, tower in enumerate(model.towers):
+        assign_mlp(tower, "tower", number, arrays)
+    return predict_outputs(model, ids, tables)
+
+
+def predict_outputs(model, ids, tables):
+    """`(B, K)`, with the tables."""
+    names = [f"c{i}" for i in range(len(tables))]
+    assign([model.embedding.embed_dict[name].weight for name in names], tables)
+    inputs = {name: tensor(ids[:, i].copy()) for i, name in enumerate(names)}
+    return model.eval()(inputs)
+
+
 if __name__ == "__main__":
     with torch.no_grad():
         peer_main.answer(
@@ -198,5 +294,9 @@ if __name__ == "__main__":
                 augru,
                 augru_without_attention,
                 deepfm_linear_in_embeddings,
+                shared_bottom,
+                esmm,
+                mmoe,
+                ple,
             ]
         )

@@ -2,7 +2,7 @@
 
 A matrix is written for `x @ matrix`; each peer turns it to the order that it keeps.
 B 6 examples, F 5 fields, D 4, N 7 flat features, L 2 layers, R 3, E 3 experts, T 5.
-The models have 3 fields of 10 rows and 2 numbers.
+The models have 3 fields of 10 rows and 2 numbers; those of several tasks have K 2.
 """
 
 import numpy as np
@@ -52,6 +52,23 @@ def problems():
             "bias_1": normal(5),
             "output": normal(top, 1),
             "bias": normal(1),
+        }
+
+    def experts(number, width, units, prefix=""):
+        """Layers of MLPs side by side: `[expert, below, unit]`."""
+        arrays = {}
+        for i, size in enumerate(units):
+            arrays[f"{prefix}kernel_{i}"] = normal(number, width, size)
+            arrays[f"{prefix}bias_{i}"] = normal(number, size)
+            width = size
+        return arrays
+
+    def towers(width, units):
+        """A tower a task, and its logit."""
+        return {
+            **experts(2, width, units, "tower_"),
+            "output": normal(2, units[-1], 1),
+            "bias": normal(2, 1),
         }
 
     gates = {
@@ -152,5 +169,28 @@ def problems():
             "bottom_kernel_1": normal(6, 4),
             "bottom_bias_1": normal(4),
             **tower(4 + 6, 5),
+        },
+        "shared_bottom": {
+            **rows,
+            **experts(1, 12, (6, 5), "bottom_"),
+            **towers(5, (4,)),
+        },
+        "esmm": {**rows, **towers(12, (6, 5))},
+        # Gates `[task, below, expert]`.
+        "mmoe": {
+            **rows,
+            **experts(3, 12, (6, 5), "expert_"),
+            "gates": normal(2, 12, 3),
+            **towers(5, (4,)),
+        },
+        # Two experts of each task, then one that they share, in two levels.
+        "ple": {
+            **rows,
+            **experts(5, 12, (6,), "first_"),
+            "first_gates": normal(2, 12, 3),
+            "first_shared_gate": normal(12, 5),
+            **experts(5, 6, (6,), "second_"),
+            "second_gates": normal(2, 6, 3),
+            **towers(6, (4,)),
         },
     }

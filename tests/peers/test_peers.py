@@ -32,6 +32,9 @@ FOLLOWS_THE_PAPER = {
         "dcn",
         "dcn_v2",
         "xdeepfm",
+        "shared_bottom",
+        "mmoe",
+        "ple",
     ),
     "fuxictr": (
         "fm",
@@ -54,6 +57,9 @@ FOLLOWS_THE_PAPER = {
         "cross_mixture",
         "augru",
         "augru_without_attention",
+        "shared_bottom",
+        "mmoe",
+        "ple",
     ),
     "torchrec": ("cross_vector", "cross_matrix", "cross_low_rank", "cross_mixture"),
 }
@@ -121,7 +127,21 @@ def test_dlrm_with_pairs_of_the_upper_triangle(answers_of):
     assert_equal(ours.dlrm(**arrays), answers_of("torchrec")["dlrm"])
 
 
+def test_esmm_with_outputs_in_another_order(answers_of):
+    """torch-rechub's come (conversion given a click, click, both)."""
+    theirs = answers_of("torch_rechub")["esmm"][:, [1, 2, 0]]
+    assert_equal(theirs, by_the_paper("esmm"))
+    assert_equal(by_us("esmm"), theirs)
+
+
 # === What differs from the papers ===
+
+
+def test_esmm_without_the_rate_of_conversion(answers_of):
+    """DeepCTR gives click and both, and not what ESMM is for."""
+    theirs = answers_of("deepctr")["esmm"]
+    assert_equal(theirs, by_the_paper("esmm")[:, :2])
+    assert_equal(by_us("esmm")[:, :2], theirs)
 
 
 def test_fm_over_flat_embeddings(answers_of):
