@@ -130,7 +130,7 @@ def layer_classes():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and node.name == name:
                 bases = [ast.unparse(base) for base in node.bases]
-                if "keras.layers.Layer" in bases:
+                if {"keras.layers.Layer", "MaskedAttention"} & set(bases):
                     found.append(name)
     return sorted(found)
 
@@ -254,6 +254,13 @@ def _lookups(batch):
     }
 
 
+def _states_twice(batch):
+    """What asks, what is asked and a mask: padding on the left, one of padding alone."""
+    mask = np.resize([[False, True, True], [True] * 3, [False] * 3], (batch, 3))
+    states = [_floats(3, 4)(batch + i)["inputs"][:batch] for i in range(2)]
+    return {"inputs": [*states, mask]}
+
+
 def _history(batch):
     """A candidate, events and a mask, some of which are padding."""
     mask = np.resize([[True] * 4, [False, True, True, False], [False] * 4], (batch, 4))
@@ -369,6 +376,15 @@ def layer_cases(folder):
                 "inputs": {"item": _rows(batch, 9), "history": _rows(batch, 9, 4)}
             },
         ),
+        "CausalSelfAttention": LayerCase(
+            {
+                "num_heads": 2,
+                "dropout": 0.25,
+                "use_output_projection": True,
+                "seed": 3,
+            },
+            _states_twice,
+        ),
         "Experts": LayerCase(
             {
                 "num_experts": 3,
@@ -450,6 +466,45 @@ def layer_cases(folder):
         "InterestExtractor": LayerCase(
             {"auxiliary_weight": 0.5},
             lambda batch: {"inputs": _steps(batch)[::2]},
+        ),
+        "ItemTable": LayerCase(
+            {
+                "num_rows": 6,
+                "embedding_dim": 4,
+                "num_shards": 2,
+                "initializer": "glorot_normal",
+                "regularizer": "l2",
+            },
+            lambda batch: {"inputs": _rows(batch, 6, 4)},
+        ),
+        "LocalAttention": LayerCase(
+            {
+                "window": 1,
+                "num_heads": 2,
+                "dropout": 0.25,
+                "use_output_projection": False,
+                "seed": 3,
+            },
+            _states_twice,
+        ),
+        "MaskedSequenceHead": LayerCase(
+            {"activation": "tanh", "epsilon": 1e-3}, _floats(3, 4)
+        ),
+        "PositionEmbedding": LayerCase(
+            {"max_length": 5, "initializer": "glorot_normal", "regularizer": "l2"},
+            _floats(3, 4),
+        ),
+        "TransformerBlock": LayerCase(
+            {
+                "num_heads": 2,
+                "hidden_units": 6,
+                "activation": "gelu",
+                "dropout": 0.25,
+                "wiring": "post",
+                "is_causal": False,
+                "seed": 3,
+            },
+            lambda batch: {"inputs": _states_twice(batch)["inputs"][1:]},
         ),
         "LinearTerm": LayerCase(
             {

@@ -33,8 +33,14 @@ from keras_recs.layers.multi_task.task_towers import TaskTowers
 from keras_recs.layers.prediction_heads import PredictionHeads
 from keras_recs.layers.sequence.augru import AUGRU
 from keras_recs.layers.sequence.bilinear_attention import BilinearAttention
+from keras_recs.layers.sequence.causal_self_attention import CausalSelfAttention
 from keras_recs.layers.sequence.interest_extractor import InterestExtractor
+from keras_recs.layers.sequence.item_table import ItemTable
+from keras_recs.layers.sequence.local_attention import LocalAttention
+from keras_recs.layers.sequence.masked_sequence_head import MaskedSequenceHead
+from keras_recs.layers.sequence.position_embedding import PositionEmbedding
 from keras_recs.layers.sequence.target_attention import TargetAttention
+from keras_recs.layers.sequence.transformer_block import TransformerBlock
 from keras_recs.layers.sequence.uniform_negatives import UniformNegatives
 
 __all__ = [
@@ -45,6 +51,7 @@ __all__ = [
     "BatchNorm",
     "BilinearAttention",
     "BilinearFusion",
+    "CausalSelfAttention",
     "Compositional",
     "CrossLayer",
     "Dice",
@@ -60,17 +67,22 @@ __all__ = [
     "FeatureInput",
     "FieldAttention",
     "InterestExtractor",
+    "ItemTable",
     "LinearTerm",
+    "LocalAttention",
     "MaskBlock",
+    "MaskedSequenceHead",
     "MultiGate",
     "MultiHash",
     "NumericEmbedding",
+    "PositionEmbedding",
     "PowerFeatures",
     "PredictionHeads",
     "QuotientRemainder",
     "TableConfig",
     "TargetAttention",
     "TaskTowers",
+    "TransformerBlock",
     "TwoLevelTable",
     "UniformNegatives",
     "VectorCrossLayer",

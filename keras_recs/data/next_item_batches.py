@@ -1,0 +1,58 @@
+"""Batches of sequences, each place with what came next."""
+
+import numpy as np
+
+
+def next_item_batches(
+    sequences,
+    max_length,
+    batch_size,
+    name="items",
+    sampler=None,
+    num_negatives=1,
+    drop_remainder=False,
+    seed=0,
+):
+    """Batches for a `NextItemModel`, of arrays alone: no TensorFlow is needed.
+
+    A user's last `max_length` pairs of an item and the next one are an example, padded
+    on the left; users with less than two items are left out. Each epoch has all others
+    once, in an order of its own. A longer history is cut, which is not the same as
+    sliding a window over it.
+
+    Args:
+        sequences: list of int arrays: rows of the items' table by user, oldest first.
+        max_length: int. T.
+        batch_size: int. Users a batch.
+        name: string. The model's input. Defaults to `"items"`.
+        sampler: of `keras_recs.data`, such as `UniformSampler(num_items)`, whose ids
+            count from the first item. Negatives are never items of the user's sequence.
+            Defaults to `None`: the model draws by itself, or needs none.
+        num_negatives: int. Draws a place. Defaults to `1`.
+        drop_remainder: bool. Leave the last, smaller batch out. Defaults to `False`.
+        seed: int. Of the order and the draws. Defaults to `0`.
+
+    Returns:
+        `keras.utils.PyDataset` of `({name: (B, T)}, {"next_item": (B, T)})` in int32,
+        with a sampler also `"negatives"` `(B, T, n)`.
+
+    Raises:
+        ValueError: if no user has two items, and for sizes that are not positive.
+    """
+    from keras_recs.data.sequence_batches import SequenceBatches
+
+    for argument, value in (("max_length", max_length), ("batch_size", batch_size)):
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(
+                f"`{argument}` must be a positive integer. Received: {argument}={value}"
+            )
+    kept = [np.asarray(sequence, "int64") for sequence in sequences]
+    kept = [sequence for sequence in kept if len(sequence) > 1]
+    if not kept:
+        raise ValueError(
+            "`sequences` must hold a user with two items at least. Received: "
+            f"{len(sequences)} sequences"
+        )
+    return SequenceBatches(
+        kept, max_length, batch_size, name, sampler, num_negatives, drop_remainder, seed
+    )

@@ -1,0 +1,33 @@
+"""Which feature is the sequence of items that a model continues."""
+
+from keras_recs.schema import SequenceFeature
+
+
+def item_sequence(schema, model, items=None):
+    """The sequence feature that a model of sequences reads.
+
+    Args:
+        schema: a fitted `keras_recs.Schema`.
+        model: string. Name of the model, for messages.
+        items: string. Name of the feature. Defaults to `None`: the only one.
+
+    Returns:
+        `SequenceFeature`.
+
+    Raises:
+        ValueError: for a schema without one, with several of which none is named, and
+            for a name that is none.
+    """
+    found = {
+        feature.name: feature
+        for feature in schema.features
+        if isinstance(feature, SequenceFeature)
+    }
+    if items is None and len(found) == 1:
+        return next(iter(found.values()))
+    if items not in found:
+        raise ValueError(
+            f"{model} reads one sequence of items: name it by `items`. Received: "
+            f"items={items!r}; the schema has the sequence features {list(found)}"
+        )
+    return found[items]

@@ -1,0 +1,184 @@
+"""A model of sequences that learns to say what comes next."""
+
+import keras
+from keras import ops
+
+from keras_recs.layers import ItemTable
+from keras_recs.losses import CandidateBinaryCrossentropy, catalogue_cross_entropy
+from keras_recs.register import register
+
+
+@register
+class NextItemModel(keras.Model):
+    """A functional model of sequences, trained on the item that stands at each place.
+
+    The functional model gives states; their products with the rows of an `ItemTable`
+    are the scores of items. `fit` takes targets by place, `"next_item"` `(B, T)`: rows
+    of the table, 0 where nothing is to be learned. Without `num_negatives` the loss is
+    the cross-entropy over the whole catalogue, computed in chunks. With it each target
+    stands beside so many uniform draws, or beside what the data give as `"negatives"`
+    `(B, T, n)`, and the compiled loss, such as `CandidateBinaryCrossentropy()`, sees
+    their scores. The mean is over the places that have a target.
+
+    Args:
+        inputs: of a functional `keras.Model`.
+        outputs: dict with the states `(B, T, D)` as `"states"`.
+        items: string. Name of the `ItemTable` among the model's layers.
+        first_row: int. First row of the table that is an item: those before are padding
+            and unknown items. Defaults to `2`.
+        num_negatives: int. Draws a place. Defaults to `None`: the whole catalogue.
+        use_bias: bool. A learned bias of each item. Defaults to `False`.
+        chunk_size: int. Items whose scores are held at once where the whole catalogue
+            is. Defaults to `32768`.
+        seed: int. Of the draws. Defaults to `None`.
+
+    Raises:
+        ValueError: for a layer that the model does not have, and for numbers that are
+            not positive.
+    """
+
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        items="items",
+        first_row=2,
+        num_negatives=None,
+        use_bias=False,
+        chunk_size=32768,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(inputs, outputs, **kwargs)
+        names = [layer.name for layer in self.layers]
+        if items not in names:
+            raise ValueError(
+                f"`items` must be the model's ItemTable. Received: items={items!r}; "
+                f"the model has {names}"
+            )
+        if num_negatives is not None and (
+            not isinstance(num_negatives, int) or num_negatives < 1
+        ):
+            raise ValueError(
+                "`num_negatives` must be a positive integer or None, which is the "
+                f"whole catalogue. Received: num_negatives={num_negatives!r}"
+            )
+        self.items = items
+        self.first_row = first_row
+        self.num_negatives = num_negatives
+        self.use_bias = use_bias
+        self.chunk_size = chunk_size
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._candidate_loss = None
+        self.item_biases = None
+        if use_bias:
+            table = self.item_table
+            self.item_biases = ItemTable(
+                table.num_rows, 1, table.num_shards, "zeros", name="item_biases"
+            )
+            self.item_biases.build()
+
+    @property
+    def item_table(self):
+        """The `ItemTable`."""
+        return self.get_layer(self.items)
+
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        """As `keras.Model.compile`.
+
+        Args:
+            optimizer: Keras optimizer.
+            loss: loss of candidates' scores. Defaults to
+                `CandidateBinaryCrossentropy()`; the whole catalogue takes none.
+            **kwargs: as `keras.Model.compile` takes them.
+
+        Raises:
+            ValueError: for a loss where the whole catalogue is scored.
+        """
+        if loss is not None and self.num_negatives is None:
+            loss = keras.losses.get(loss)
+        self._candidate_loss = keras.losses.get(loss or CandidateBinaryCrossentropy())
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Returns the loss of the places that have a target."""
+        states, targets = y_pred["states"], y["next_item"]
+        is_there = ops.cast(ops.not_equal(targets, 0), "float32")  # (B, T)
+        if self.num_negatives is None and "negatives" not in y:
+            loss = self._over_catalogue(states, targets, is_there)
+        else:
+            loss = self._over_candidates(states, targets, is_there, y)
+        for extra in self.losses:
+            loss = loss + ops.sum(ops.cast(extra, loss.dtype))
+        return loss
+
+    def score(self, states, rows):
+        """Scores of candidates.
+
+        Args:
+            states: `(..., D)`.
+            rows: int `(..., n)`: the candidates of each state, or `(n,)` of all.
+
+        Returns:
+            float32 `(..., n)`.
+        """
+        scores = self.item_table.score(states, rows)
+        if self.item_biases is not None:
+            biases = ops.squeeze(self.item_biases(rows), -1)
+            scores = scores + ops.cast(biases, "float32")
+        return scores
+
+    def _over_catalogue(self, states, targets, is_there):
+        table, biases = self.item_table.whole(self.first_row), None
+        if self.item_biases is not None:
+            biases = self.item_biases.whole(self.first_row)[:, 0]
+        dim = states.shape[-1]
+        places = ops.reshape(targets, (-1,)) - self.first_row
+        losses = catalogue_cross_entropy(
+            ops.reshape(states, (-1, dim)),
+            table,
+            ops.maximum(places, 0),
+            bias=biases,
+            chunk_size=self.chunk_size,
+        )
+        weights = ops.reshape(is_there, (-1,))
+        return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+
+    def _over_candidates(self, states, targets, is_there, y):
+        negatives = y.get("negatives")
+        if negatives is None:
+            negatives = keras.random.randint(
+                (*ops.shape(targets), self.num_negatives),
+                self.first_row,
+                self.item_table.num_rows,
+                dtype="int32",
+                seed=self.seed_generator,
+            )  # (B, T, n)
+        positives = ops.expand_dims(ops.cast(targets, negatives.dtype), -1)
+        rows = ops.concatenate([positives, negatives], axis=-1)  # (B, T, 1 + n)
+        scores = self.score(states, rows)
+        counts = ops.cast(ops.not_equal(rows, 0), "float32")
+        counts = counts * ops.expand_dims(is_there, -1)
+        return self._candidate_loss(counts, scores)
+
+    def get_config(self):
+        """The functional model and the other arguments."""
+        plain = keras.Model(self.input, self.output, name=self.name)
+        return {
+            "model": keras.saving.serialize_keras_object(plain),
+            "items": self.items,
+            "first_row": self.first_row,
+            "num_negatives": self.num_negatives,
+            "use_bias": self.use_bias,
+            "chunk_size": self.chunk_size,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The model of a configuration."""
+        plain = keras.saving.deserialize_keras_object(config.pop("model"))
+        return cls(plain.input, plain.output, name=plain.name, **config)
