@@ -15,16 +15,47 @@ from keras_recs.evaluation.plot_roc import plot_roc
 from keras_recs.evaluation.plot_see_saw import plot_see_saw
 from keras_recs.evaluation.plot_training_curves import plot_training_curves
 from keras_recs.evaluation.predictions import Predictions
+from keras_recs.evaluation.ranking.bootstrap_interval import bootstrap_interval
+from keras_recs.evaluation.ranking.candidate_ranks import candidate_ranks
+from keras_recs.evaluation.ranking.catalogue_coverage import catalogue_coverage
+from keras_recs.evaluation.ranking.catalogue_ranks import catalogue_ranks
+from keras_recs.evaluation.ranking.catalogue_top_k import catalogue_top_k
+from keras_recs.evaluation.ranking.draw_negatives import draw_negatives
+from keras_recs.evaluation.ranking.exposure_gini import exposure_gini
+from keras_recs.evaluation.ranking.item_lists import ItemLists
+from keras_recs.evaluation.ranking.leave_one_out import leave_one_out
+from keras_recs.evaluation.ranking.list_metrics import list_metrics
+from keras_recs.evaluation.ranking.list_values import list_values
+from keras_recs.evaluation.ranking.novelty import novelty
+from keras_recs.evaluation.ranking.paired_test import paired_test
+from keras_recs.evaluation.ranking.ranking_metrics import ranking_metrics
+from keras_recs.evaluation.ranking.ranking_values import ranking_values
+from keras_recs.evaluation.ranking.split_by_time import split_by_time
+from keras_recs.evaluation.ranking.split_sessions import split_sessions
+from keras_recs.evaluation.ranking.target_ranks import target_ranks
 from keras_recs.evaluation.see_saw import see_saw
 
 __all__ = [
     "Attention",
+    "ItemLists",
     "PairTerms",
     "Predictions",
     "attention_weights",
+    "bootstrap_interval",
+    "candidate_ranks",
+    "catalogue_coverage",
+    "catalogue_ranks",
+    "catalogue_top_k",
+    "draw_negatives",
     "evaluate",
+    "exposure_gini",
     "gate_utilization",
+    "leave_one_out",
+    "list_metrics",
+    "list_values",
+    "novelty",
     "pair_contributions",
+    "paired_test",
     "permutation_importance",
     "plot_attention",
     "plot_importance",
@@ -33,5 +64,10 @@ __all__ = [
     "plot_roc",
     "plot_see_saw",
     "plot_training_curves",
+    "ranking_metrics",
+    "ranking_values",
     "see_saw",
+    "split_by_time",
+    "split_sessions",
+    "target_ranks",
 ]

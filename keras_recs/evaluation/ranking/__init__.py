@@ -1,0 +1,1 @@
+"""Measuring recommenders over a catalogue: ranks, protocols, splits, significance."""
