@@ -29,7 +29,7 @@ ALLOWED = {
     "losses": LEAVES,
     "metrics": LEAVES,
     "optimizers": LEAVES,
-    "models": BASE | {"layers"},
+    "models": BASE | {"layers", "losses"},
     "evaluation": BASE
     | {"data", "layers", "losses", "metrics", "models", "optimizers", "preprocessing"},
 }

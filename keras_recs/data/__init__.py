@@ -8,6 +8,7 @@ from keras_recs.data.down_sample_frequent import DownSampleFrequent
 from keras_recs.data.down_sample_negatives import DownSampleNegatives
 from keras_recs.data.historical_rates import historical_rates
 from keras_recs.data.id_dropout import id_dropout
+from keras_recs.data.next_item_batches import next_item_batches
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
@@ -26,6 +27,7 @@ __all__ = [
     "array_dataset",
     "historical_rates",
     "id_dropout",
+    "next_item_batches",
     "parse_examples",
     "parse_spec",
     "prepare",

@@ -10,6 +10,7 @@ def next_item_batches(
     name="items",
     sampler=None,
     num_negatives=1,
+    first_row=2,
     drop_remainder=False,
     seed=0,
 ):
@@ -29,6 +30,7 @@ def next_item_batches(
             count from the first item. Negatives are never items of the user's sequence.
             Defaults to `None`: the model draws by itself, or needs none.
         num_negatives: int. Draws a place. Defaults to `1`.
+        first_row: int. First row that is an item. Defaults to `2`.
         drop_remainder: bool. Leave the last, smaller batch out. Defaults to `False`.
         seed: int. Of the order and the draws. Defaults to `0`.
 
@@ -54,5 +56,13 @@ def next_item_batches(
             f"{len(sequences)} sequences"
         )
     return SequenceBatches(
-        kept, max_length, batch_size, name, sampler, num_negatives, drop_remainder, seed
+        kept,
+        max_length,
+        batch_size,
+        name,
+        sampler,
+        num_negatives,
+        first_row,
+        drop_remainder,
+        seed,
     )

@@ -15,7 +15,9 @@ from keras_recs.models.fm import fm
 from keras_recs.models.logistic_regression import logistic_regression
 from keras_recs.models.masknet import masknet
 from keras_recs.models.mmoe import mmoe
+from keras_recs.models.next_item_model import NextItemModel
 from keras_recs.models.ple import ple
+from keras_recs.models.sasrec import sasrec
 from keras_recs.models.shared_bottom import shared_bottom
 from keras_recs.models.table_rows import table_rows
 from keras_recs.models.wide_and_deep import wide_and_deep
@@ -45,6 +47,7 @@ BUILDERS = (
 
 __all__ = [
     "EmbeddingOptions",
+    "NextItemModel",
     "autoint",
     "build_inputs",
     "dcn",
@@ -60,6 +63,7 @@ __all__ = [
     "masknet",
     "mmoe",
     "ple",
+    "sasrec",
     "shared_bottom",
     "table_rows",
     "wide_and_deep",

@@ -1,6 +1,7 @@
 """A model of sequences that learns to say what comes next."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_recs.layers import ItemTable
@@ -97,7 +98,11 @@ class NextItemModel(keras.Model):
             ValueError: for a loss where the whole catalogue is scored.
         """
         if loss is not None and self.num_negatives is None:
-            loss = keras.losses.get(loss)
+            raise ValueError(
+                "`loss` is of candidates' scores, and this model has the whole "
+                "catalogue: build it with `num_negatives`, or leave the loss out. "
+                f"Received: loss={loss!r}"
+            )
         self._candidate_loss = keras.losses.get(loss or CandidateBinaryCrossentropy())
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
@@ -131,6 +136,25 @@ class NextItemModel(keras.Model):
             scores = scores + ops.cast(biases, "float32")
         return scores
 
+    def query_model(self):
+        """A functional model of the state after the last event, `(B, D)`."""
+        states = self.output["states"]  # (B, T, D)
+        return keras.Model(self.input, states[:, -1], name=f"{self.name}_query")
+
+    def item_vectors(self):
+        """What queries are multiplied with.
+
+        Returns:
+            float32 `(V, D)` and `(V,)`: vectors and biases of the items, without rows
+            of padding and unknown ones; of a model without biases zeros.
+        """
+        rows = np.arange(self.first_row, self.item_table.num_rows)
+        vectors = self.item_table.tables.read_rows(rows)
+        biases = np.zeros(len(rows), "float32")
+        if self.item_biases is not None:
+            biases = self.item_biases.tables.read_rows(rows)[:, 0]
+        return vectors, biases
+
     def _over_catalogue(self, states, targets, is_there):
         table, biases = self.item_table.whole(self.first_row), None
         if self.item_biases is not None:
@@ -160,8 +184,12 @@ class NextItemModel(keras.Model):
         positives = ops.expand_dims(ops.cast(targets, negatives.dtype), -1)
         rows = ops.concatenate([positives, negatives], axis=-1)  # (B, T, 1 + n)
         scores = self.score(states, rows)
-        counts = ops.cast(ops.not_equal(rows, 0), "float32")
-        counts = counts * ops.expand_dims(is_there, -1)
+        # Neither padding nor a draw that is the target itself.
+        counts = ops.logical_and(
+            ops.not_equal(negatives, 0), ops.not_equal(negatives, positives)
+        )
+        counts = ops.concatenate([ops.ones_like(positives) > 0, counts], axis=-1)
+        counts = ops.cast(counts, "float32") * ops.expand_dims(is_there, -1)
         return self._candidate_loss(counts, scores)
 
     def get_config(self):

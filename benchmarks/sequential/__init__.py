@@ -1,0 +1,1 @@
+"""SASRec, BERT4Rec and others beside the figures of their papers."""

@@ -1,0 +1,52 @@
+"""Sequences of items by user, from files of the published comparisons."""
+
+import dataclasses
+import gzip
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from keras_recs.evaluation import ItemLists
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequences:
+    """A data set.
+
+    Attributes:
+        lists: `ItemLists`: items from 0, oldest first.
+        num_items: int.
+        negatives: int array `(U, 99)` of given negatives of the test, or `None`.
+    """
+
+    lists: ItemLists
+    num_items: int
+    negatives: np.ndarray | None = None
+
+
+def read(name: str, data_dir: Path) -> Sequences:
+    """Reads a data set.
+
+    Args:
+        name: `"ml-1m"` or `"beauty"`, a line an action; `"s3rec-beauty"`, a line a
+            user.
+        data_dir: folder of all data sets.
+    """
+    if name == "s3rec-beauty":
+        folder = data_dir / name
+        rows = _rows(folder / "sequences.txt.gz")
+        given = {row[0]: row[1:] for row in _rows(folder / "test_negatives.txt.gz")}
+        negatives = np.array([given[row[0]] for row in rows]) - 1
+        lists = ItemLists.from_lists([np.array(row[1:]) - 1 for row in rows])
+        return Sequences(lists, int(lists.items.max()) + 1, negatives)
+    by_user = defaultdict(list)
+    for user, item in _rows(data_dir / "sequences" / f"{name}.txt.gz"):
+        by_user[user].append(item - 1)
+    lists = ItemLists.from_lists(by_user.values())
+    return Sequences(lists, int(lists.items.max()) + 1)
+
+
+def _rows(path: Path) -> list[list[int]]:
+    with gzip.open(path, "rt", encoding="ascii") as file:
+        return [[int(value) for value in line.split()] for line in file]

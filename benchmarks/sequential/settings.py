@@ -1,0 +1,98 @@
+"""What is trained on which data, and how."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A run, but for its seed.
+
+    Attributes:
+        data_set: string.
+        model: string. Name of a builder.
+        arguments: dict. Of the builder.
+        loss: string or `None`: `"bce"`, `"gbce"`, `"sampled_softmax"`, or over the
+            whole catalogue.
+        max_length: int.
+        unseen_negatives: bool. Whether the data give negatives that are no items of the
+            user's training part.
+        batch_size: int. Users.
+        learning_rate: float. Of Adam.
+        beta_2: float. Of Adam.
+        epochs: int. At most.
+        every: int. Epochs between two validations.
+        patience: int. Validations without a better one before training stops.
+    """
+
+    data_set: str
+    model: str = "sasrec"
+    arguments: dict[str, Any]
+    loss: str | None = None
+    max_length: int
+    unseen_negatives: bool = False
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    beta_2: float = 0.98
+    epochs: int
+    every: int
+    patience: int
+
+
+def _movielens(**others) -> Setting:
+    return Setting(
+        **{
+            "data_set": "ml-1m",
+            "max_length": 200,
+            "epochs": 2000,
+            "every": 10,
+            "patience": 20,
+            **others,
+        }
+    )
+
+
+def _beauty(**others) -> Setting:
+    return Setting(
+        **{
+            "data_set": "beauty",
+            "max_length": 50,
+            "epochs": 200,
+            "every": 2,
+            "patience": 10,
+            **others,
+        }
+    )
+
+
+SETTINGS = {
+    # As the authors' code: one unseen negative, 50 wide.
+    "ml-1m sasrec bce": _movielens(
+        arguments={"embedding_dim": 50, "num_negatives": 1},
+        loss="bce",
+        unseen_negatives=True,
+    ),
+    "ml-1m sasrec ce": _movielens(
+        arguments={"embedding_dim": 64, "num_negatives": None}
+    ),
+    "ml-1m gsasrec": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": 256}, loss="gbce"
+    ),
+    "beauty sasrec ce": _beauty(
+        arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5}
+    ),
+    "s3rec-beauty sasrec bce": _beauty(
+        data_set="s3rec-beauty",
+        arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5},
+        loss="bce",
+        unseen_negatives=True,
+        batch_size=256,
+        epochs=1000,
+        every=5,
+        patience=20,
+    ),
+    "s3rec-beauty sasrec ce": _beauty(
+        data_set="s3rec-beauty",
+        arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
+    ),
+}
