@@ -1,0 +1,1 @@
+"""Items that were not chosen, drawn with NumPy."""
