@@ -93,6 +93,8 @@ def _chunked_log_sum(num_items, chunk_size):
 
         nothing = ops.full_like(ops.cast(hidden[:, 0], "float32"), _START)
         (total,), _ = scan_chunks(add, [nothing], num_chunks)  # (N,)
+        # Not the output: on PyTorch that and `gradient` would hold each other.
+        kept = ops.expand_dims(ops.stop_gradient(total), -1)  # (N, 1)
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
@@ -100,7 +102,7 @@ def _chunked_log_sum(num_items, chunk_size):
 
             def add(carry, number):
                 logits, rows = chunk_of(number, hidden, table, bias)
-                shares = ops.exp(logits - ops.expand_dims(total, -1))  # (N, C)
+                shares = ops.exp(logits - kept)  # (N, C)
                 shares = shares * ops.expand_dims(upstream, -1)
                 to_rows = ops.matmul(ops.transpose(shares), hidden_32)  # (C, D)
                 outputs = [ops.cast(to_rows, table.dtype)]

@@ -66,8 +66,8 @@ class HardNegatives:
         scores = np.asarray(score(pool))
         if scores.shape != pool.shape:
             raise ValueError(
-                f"`score` must return a score for each id {pool.shape}. Received: shape "
-                f"{scores.shape}"
+                f"`score` must return a score for each id {pool.shape}. Received: "
+                f"shape {scores.shape}"
             )
         losses = -scores.astype(np.float64)
         if self.num_negatives < self.pool_size:

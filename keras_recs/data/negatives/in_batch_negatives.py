@@ -18,8 +18,8 @@ def in_batch_negatives(targets, valid=None) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         Ids `(B, B - 1)`, in the order of `keras_recs.losses.positive_first`: behind
-        example i come those of i + 1, …, B − 1, 0, …, i − 1. And bool `(B, B - 1)`, true
-        where one counts.
+        example i come those of i + 1, …, B − 1, 0, …, i − 1. And bool `(B, B - 1)`,
+        true where one counts.
 
     Raises:
         ValueError: for other shapes.

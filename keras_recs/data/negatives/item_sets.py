@@ -16,7 +16,8 @@ class ItemSets:
     Args:
         items: ints `(total,)` in `[0, num_items)`, one row after the other, in any
             order within a row; repeated ones count once.
-        row_splits: ints `(rows + 1,)`: row i is `items[row_splits[i]:row_splits[i + 1]]`.
+        row_splits: ints `(rows + 1,)`: row i is from `row_splits[i]` to before
+            `row_splits[i + 1]`.
         num_items: int.
 
     Raises:
@@ -54,7 +55,8 @@ class ItemSets:
                 f"{items[outside][0]} at {int(np.argmax(outside))}"
             )
         rows = np.repeat(np.arange(len(splits) - 1), np.diff(splits))
-        keys = np.unique(rows * num_items + items)
+        keys = np.sort(rows * num_items + items)
+        keys = keys[np.diff(keys, prepend=-1) > 0]
         sizes = np.bincount(keys // num_items, minlength=len(splits) - 1)
         self._fill(keys, sizes, num_items)
 
@@ -70,6 +72,11 @@ class ItemSets:
     def take(self, rows) -> ItemSets:
         """The sets of some rows, such as the users of a batch; repeats are allowed."""
         rows = np.asarray(rows, np.int64).reshape(-1)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise ValueError(
+                f"`rows` must be in [0, {len(self)}). Received: from {rows.min()} to "
+                f"{rows.max()}"
+            )
         sizes = self.sizes[rows]
         # From a place in the new keys to that in the old ones, and to the new row's.
         shift = np.repeat(self._splits[rows] - np.cumsum(sizes) + sizes, sizes)

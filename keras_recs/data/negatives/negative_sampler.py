@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_recs.data.negatives.item_sets import ItemSets
 
-# A row whose items have half of the probability is left over once in 100,000 draws.
+# Where half of all draws are to be avoided, one in 100,000 is left over.
 _TRIES = 16
 
 
@@ -96,8 +96,8 @@ class NegativeSampler:
             sums = np.cumsum(chances)
             if not sums[-1] > 0:
                 raise nothing_left(row)
-            draws = rng.random(len(places)) * sums[-1]
-            drawn[places] = np.searchsorted(sums, draws, side="right")
+            draws = rng.random(len(places))
+            drawn[places] = np.searchsorted(sums / sums[-1], draws, side="right")
         return drawn
 
     def checked_ids(self, ids) -> np.ndarray:
@@ -109,8 +109,8 @@ class NegativeSampler:
         ids = np.asarray(ids)
         if ids.size and not 0 <= ids.min() <= ids.max() < self.num_items:
             raise ValueError(
-                f"`ids` must be in [0, {self.num_items}). Received: from {ids.min()} to "
-                f"{ids.max()}"
+                f"`ids` must be in [0, {self.num_items}). Received: from {ids.min()} "
+                f"to {ids.max()}"
             )
         return ids
 
@@ -118,6 +118,6 @@ class NegativeSampler:
 def nothing_left(row: int) -> ValueError:
     """The error of a row that has every item."""
     return ValueError(
-        "`avoid` must leave an item to draw in every row. Received: every item that can "
-        f"be drawn in row {row}"
+        "`avoid` must leave an item to draw in every row. Received: every item that "
+        f"can be drawn in row {row}"
     )
