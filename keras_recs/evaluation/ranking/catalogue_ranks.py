@@ -11,6 +11,7 @@ from keras_recs.evaluation.ranking.checked_ids import checked_lists, checked_tar
 from keras_recs.evaluation.ranking.excluded_pairs import excluded_pairs
 from keras_recs.evaluation.ranking.item_lists import ItemLists
 from keras_recs.evaluation.ranking.outranks import checked_ties, outranks, row_counts
+from keras_recs.evaluation.ranking.target_copies import TargetCopies
 
 
 def catalogue_ranks(
@@ -25,8 +26,8 @@ def catalogue_ranks(
     """Ranks each user's target by inner product, without a matrix of all scores.
 
     The score of user u for item v is `queries[u] @ items[v] + item_bias[v]`, in
-    float32. Equal items have equal scores, bit by bit. The ranks are those of
-    `target_ranks`.
+    float32. Candidates, ties and NaN are as in `target_ranks`; items with the same row
+    and bias always tie.
 
     Args:
         queries: `(U, D)`.
@@ -35,8 +36,8 @@ def catalogue_ranks(
         item_bias: `(V,)`. Defaults to `None`: 0.
         excluded: as in `target_ranks`. Defaults to `None`: nothing.
         ties: as in `target_ranks`. Defaults to `"pessimistic"`.
-        memory_bytes: int. What is needed beside the arguments and the result at most.
-            Defaults to `268435456`.
+        memory_bytes: int. What is needed beside the arguments, the result and a few
+            numbers for each user, at most. Defaults to `268435456`.
 
     Returns:
         int64 `(U,)` ranks from 1.
@@ -52,11 +53,12 @@ def catalogue_ranks(
     [2, 3]
     """
     checked_ties(ties)
-    products = CatalogueProducts(queries, items, item_bias, 8, 32, memory_bytes)
+    products = CatalogueProducts(queries, items, item_bias, 24, 32, memory_bytes)
     num_users, num_items = products.num_queries, products.num_items
     targets = checked_targets(targets, num_users, num_items)
     excluded = checked_lists("excluded", excluded, num_users, num_items)
     ranks = np.empty(num_users, "int64")
+    copies = TargetCopies.find(products, targets)
     buffer = np.empty(products.rows * products.columns, bool)
     for first, last, chunk in products.query_chunks():
         wanted = targets[first:last]
@@ -70,11 +72,19 @@ def catalogue_ranks(
         columns = np.concatenate([columns, wanted])
         order = np.argsort(columns, kind="stable")
         rows, columns = rows[order], columns[order]
+        of_target = np.where(is_nan, -1, copies.target_groups[first:last])[:, None]
         for start, scores in products.item_chunks(chunk):
-            scores = scores[:size]
             found = buffer[: scores.size].reshape(scores.shape)
             outranks(scores, target_scores, ties, found)
-            part = slice(*np.searchsorted(columns, [start, start + scores.shape[1]]))
+            ends = [start, start + scores.shape[1]]
+            part = slice(*np.searchsorted(copies.ids, ends))
+            if part.start < part.stop:
+                places = copies.ids[part] - start
+                tied = copies.groups[part] == of_target
+                found[:, places] = np.where(
+                    tied, ties == "pessimistic", found[:, places]
+                )
+            part = slice(*np.searchsorted(columns, ends))
             found[rows[part], columns[part] - start] = False
             before += row_counts(found)
         ranks[first:last] = before

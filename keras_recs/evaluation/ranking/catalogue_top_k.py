@@ -36,7 +36,8 @@ def catalogue_top_k(
     The score of user u for item v is `queries[u] @ items[v] + item_bias[v]`, in
     float32. The result is that of sorting all candidates: best first, of equal scores
     the lower id first, NaN last. Where there are fewer than k candidates, the ids at
-    the end are −1 and their scores −∞.
+    the end are −1 and their scores −∞. The scores of two equal items may differ in
+    their last digit, and so either may come first.
 
     Once k items are known, of the next ones only those count that are better than the
     k-th best: one comparison a score, and little is ever sorted. That is slower where
@@ -86,7 +87,7 @@ def catalogue_top_k(
             for a, b in itertools.pairwise(cuts):
                 part = slice(*np.searchsorted(columns, [start + a, start + b]))
                 away = rows[part], columns[part] - (start + a)
-                best.add(found[: last - first, a:b], start + a, away)
+                best.add(found[:, a:b], start + a, away)
         keys = np.sort(best.keys, axis=1)[:, ::-1]
         ids[first:last], scores[first:last] = ids_of_keys(keys), scores_of_keys(keys)
     return ids, scores
