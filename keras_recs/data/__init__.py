@@ -8,16 +8,13 @@ from keras_recs.data.down_sample_frequent import DownSampleFrequent
 from keras_recs.data.down_sample_negatives import DownSampleNegatives
 from keras_recs.data.historical_rates import historical_rates
 from keras_recs.data.id_dropout import id_dropout
-<<<<<<< HEAD
-from keras_recs.data.next_item_batches import next_item_batches
-=======
 from keras_recs.data.negatives.cached_sampler import CachedSampler
 from keras_recs.data.negatives.hard_negatives import HardNegatives
 from keras_recs.data.negatives.in_batch_negatives import in_batch_negatives
 from keras_recs.data.negatives.item_sets import ItemSets
 from keras_recs.data.negatives.popularity_sampler import PopularitySampler
 from keras_recs.data.negatives.uniform_sampler import UniformSampler
->>>>>>> seq-loss
+from keras_recs.data.next_item_batches import next_item_batches
 from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
@@ -41,11 +38,8 @@ __all__ = [
     "array_dataset",
     "historical_rates",
     "id_dropout",
-<<<<<<< HEAD
-    "next_item_batches",
-=======
     "in_batch_negatives",
->>>>>>> seq-loss
+    "next_item_batches",
     "parse_examples",
     "parse_spec",
     "prepare",
