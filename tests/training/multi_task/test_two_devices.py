@@ -37,6 +37,7 @@ WEIGHTINGS = {
     "grad_norm": lambda: training.GradNorm("experts"),
     "grad_norm_of_a_table": lambda: training.GradNorm("embedding"),
 }
+mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def train(strategy, weighting):
@@ -53,7 +54,7 @@ def train(strategy, weighting):
 
 for name in WEIGHTINGS:
     one, one_weights = train(tf.distribute.get_strategy(), name)
-    two, two_weights = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), name)
+    two, two_weights = train(mirrored, name)
     for a, b in zip(one_weights, two_weights):
         np.testing.assert_allclose(a, b, atol=2e-5, err_msg=name)
     for key in ("click_weight", "rating_weight"):
