@@ -14,8 +14,8 @@ $(VENV)/.installed: setup.cfg setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "keras_recs needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[all]'
 	touch $@
 
 # Those of `test`, `test-floor` and `test-backends`; with `-j3` at the same time.
@@ -39,8 +39,8 @@ test-floor: $(VENV)-floor/.installed
 
 $(VENV)-floor/.installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)-floor
-	$(VENV)-floor/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)-floor/bin/python -m pip install --quiet --editable '.[io,test]'
+	$(VENV)-floor/bin/python -m pip install --quiet --no-compile --upgrade pip
+	$(VENV)-floor/bin/python -m pip install --quiet --no-compile --editable '.[io,test]'
 	touch $@
 
 # The same tables and optimizers on JAX and PyTorch, in an environment without TensorFlow.
@@ -49,10 +49,10 @@ test-backends: install $(VENV)-backends/.installed
 
 $(VENV)-backends/.installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)-backends
-	$(VENV)-backends/bin/python -m pip install --quiet torch==2.13.0
-	$(VENV)-backends/bin/python -m pip install --quiet jax 'keras>=3.14.1' \
+	$(VENV)-backends/bin/python -m pip install --quiet --no-compile torch==2.13.0
+	$(VENV)-backends/bin/python -m pip install --quiet --no-compile jax 'keras>=3.14.1' \
 		absl-py matplotlib pyarrow tqdm
-	$(VENV)-backends/bin/python -m pip install --quiet --no-deps --editable .
+	$(VENV)-backends/bin/python -m pip install --quiet --no-compile --no-deps --editable .
 	touch $@
 
 # The numbers of other libraries with the same weights, each in its own environment.

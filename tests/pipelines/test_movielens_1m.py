@@ -6,7 +6,6 @@ import gzip
 import pytest
 
 from keras_recs import Schema
-from pipelines import movielens_1m
 from tests.preloaded import run_preloaded
 
 # Made-up rows.
@@ -29,11 +28,20 @@ def write(folder, ordered=False):
     (folder / "ratings.dat").write_text("\n".join(lines) + "\n")
 
 
+def run(tmp_path, **options):
+    arguments = ["-m", "pipelines.movielens_1m"]
+    arguments += [f"--data_dir={tmp_path / 'data'}", f"--output={tmp_path / 'out'}"]
+    return run_preloaded(*arguments, **options)
+
+
 @pytest.mark.parametrize("ordered", [False, True])
 def test_the_log(tmp_path, ordered):
     write(tmp_path / "data", ordered)
-    schema = movielens_1m.ml_1m_ratings(tmp_path / "data", tmp_path / "log.csv")
-    with open(tmp_path / "log.csv", newline="", encoding="utf-8") as file:
+    run(tmp_path)
+    schema = Schema.load(tmp_path / "out" / "schema.json")
+    assert schema.label_names == ("click", "like", "rating")
+    assert dict(schema.given) == {"like": "click"}
+    with open(tmp_path / "out" / "log.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert set(schema.columns) == set(rows[0])
     labels = [(row["click"], row["like"], row["rating"]) for row in rows]
@@ -51,20 +59,7 @@ def test_the_log(tmp_path, ordered):
 def test_a_file_that_is_not_there(tmp_path):
     write(tmp_path / "data")
     (tmp_path / "data" / "ratings.dat").unlink()
-    with pytest.raises(ValueError, match=r"There is no .*ratings\.dat"):
-        movielens_1m.ml_1m_ratings(tmp_path / "data", tmp_path / "log.csv")
-    assert not (tmp_path / "log.csv").exists()
-
-
-def test_the_program(tmp_path):
-    write(tmp_path / "data")
-    run_preloaded(
-        "-m",
-        "pipelines.movielens_1m",
-        f"--data_dir={tmp_path / 'data'}",
-        f"--output={tmp_path / 'out'}",
-    )
-    schema = Schema.load(tmp_path / "out" / "schema.json")
-    assert schema.label_names == ("click", "like", "rating")
-    assert dict(schema.given) == {"like": "click"}
-    assert (tmp_path / "out" / "log.csv").exists()
+    done = run(tmp_path, check=False)
+    assert done.returncode
+    assert "There is no" in done.stdout + done.stderr
+    assert not (tmp_path / "out" / "log.csv").exists()

@@ -141,27 +141,30 @@ def test_a_worker_that_dies_costs_nothing(number, uneven, tmp_path):
     assert history == expected_history
 
 
-def test_checkpoints_that_one_worker_lacks(tmp_path):
-    """One that died in its first begins anew with all; one that lost its own does not."""
-    with cluster_of(tmp_path, "die=1,3") as processes:
+def test_a_checkpoint_that_one_worker_lacks(uneven, tmp_path):
+    """One died while it wrote its first: all begin anew."""
+    with cluster_of(tmp_path, *UNEVEN, "die=1,3") as processes:
         assert processes[1].wait(SECONDS) == -9
     others = tmp_path / "run" / "workers" / "1" / "checkpoints"
     for path in others.glob("state-*"):
         path.unlink()
     assert list((tmp_path / "run" / "checkpoints").glob("state-*")), "the chief has one"
-    (one, two), (history, _) = trained(tmp_path)
+    (one, two), (history, _) = trained(tmp_path, *UNEVEN)
+    (expected, _), (expected_history, _) = uneven
     assert_equal(one, two)
-    (expected, _), (expected_history, _) = trained(tmp_path / "whole")
     assert_equal(one, expected)
     assert history == expected_history
 
-    folder = tmp_path / "lost"
-    with cluster_of(folder, "sizes=160,160", "die=1,9") as processes:
+
+@pytest.mark.large
+def test_checkpoints_that_one_worker_lost(tmp_path):
+    """They do not begin anew; `test_recovery` has the same without processes."""
+    with cluster_of(tmp_path, "sizes=160,160", "die=1,9") as processes:
         assert processes[1].wait(SECONDS) == -9
-    others = folder / "run" / "workers" / "1" / "checkpoints"
+    others = tmp_path / "run" / "workers" / "1" / "checkpoints"
     for path in others.glob("state-*"):
         path.unlink()
-    with cluster_of(folder, "sizes=160,160") as processes:
+    with cluster_of(tmp_path, "sizes=160,160") as processes:
         said, status = finish(processes)
     assert 0 not in status
     assert "Of the workers [1] the checkpoints are gone" in said[0]

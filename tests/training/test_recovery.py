@@ -339,6 +339,31 @@ def test_no_worker_writes_before_all_have_their_last(tmp_path):
     assert pair.busy == [False] * 3
 
 
+def test_what_one_worker_lost_is_no_new_beginning(tmp_path):
+    class Pair(Workers):
+        def __init__(self):
+            self.num_workers, self.index = 1, 0
+
+        def gather(self, value):
+            return [value, 0]
+
+    def begin():
+        recovery = Recovery(tmp_path, Pair(), every_steps=1)
+        return recovery, recovery.begin(model, [], batches())
+
+    model = model_with(keras.optimizers.SGD())
+    build(model, batches())
+    for step, message in [(1, None), (2, "Of the workers .1. the checkpoints are")]:
+        recovery, position = begin()
+        assert position == Position()
+        for number in range(1, 1 + step):
+            recovery.save(Position(0, number))
+        recovery.checkpoints.wait()
+        if message:
+            with pytest.raises(ValueError, match=message):
+                begin()
+
+
 def test_unknown_length_and_wrong_intervals(tmp_path):
     make = OPTIMIZERS["adam"]
     endless = batches().repeat()

@@ -49,10 +49,12 @@ def base():
     return keras_recs.models.shared_bottom(SCHEMA, hidden_units=(4,), tower_units=(3,))
 
 
-def weighed(weighting, rate=0.1, **options):
+def weighed(weighting, rate=0.1, run_eagerly=True, **options):
+    """Compiled; most tests train few steps, and a graph's tracing would take longer."""
     model = weigh_tasks(base(), SCHEMA, weighting)
     losses = keras_recs.losses.losses_of(SCHEMA)
-    model.compile(keras.optimizers.SGD(rate), losses, **options)
+    sgd = keras.optimizers.SGD(rate)
+    model.compile(sgd, losses, run_eagerly=run_eagerly, **options)
     return model
 
 
@@ -318,7 +320,8 @@ def test_a_batch_without_a_label(name):
     if name == "given":
         weighting = GivenWeights({"click": 1.0, "rating": 1.0})
     model = weigh_tasks(plain, schema, weighting)
-    model.compile(keras.optimizers.SGD(0.1), keras_recs.losses.losses_of(schema))
+    losses = keras_recs.losses.losses_of(schema)
+    model.compile(keras.optimizers.SGD(0.1), losses, run_eagerly=True)
     x, y = data(16)
     x = {k: np.asarray(v) for k, v in x.items()}
     raw = {**x, "click": y["click"][:, 0], "rating": y["rating"][:, 0]}
@@ -346,7 +349,8 @@ def test_one_task_and_unlabelled_outputs():
         y = {"click": y["click"], "order": y["click"] * y["like"]}
         plain = build(schema, hidden_units=(4,))
         model = weigh_tasks(plain, schema, DynamicWeightAverage())
-        model.compile("adam", keras_recs.losses.losses_of(schema))
+        losses = keras_recs.losses.losses_of(schema)
+        model.compile("adam", losses, run_eagerly=True)
         y = {label.name: y[label.name] for label in labels}
         history = model.fit(x, y, epochs=3, verbose=0).history
         assert all(np.isfinite(values).all() for values in history.values())
@@ -463,7 +467,8 @@ def test_a_variance_learns_nothing_of_a_batch_without_its_label():
     schema = Schema(features=SCHEMA.features, labels=labels)
     plain = keras_recs.models.shared_bottom(schema, hidden_units=(4,))
     model = weigh_tasks(plain, schema, UncertaintyWeights())
-    model.compile(keras.optimizers.SGD(0.1), keras_recs.losses.losses_of(schema))
+    losses = keras_recs.losses.losses_of(schema)
+    model.compile(keras.optimizers.SGD(0.1), losses, run_eagerly=True)
     x, y = data(8)
     raw = {**x, "click": y["click"][:, 0], "rating": np.full(8, np.nan)}
     batches = keras_recs.data.array_dataset(raw, schema, 8, shuffle=False)
