@@ -80,6 +80,7 @@ def info_nce(
 
 
 def _unit(vectors):
-    """Of length 1; a vector of zeros stays, with a finite gradient."""
+    """Of length 1; of a vector without a direction 0, and so is its gradient."""
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))
+    there = squares > 1e-12
+    return ops.where(there, vectors * ops.rsqrt(ops.where(there, squares, 1.0)), 0.0)
