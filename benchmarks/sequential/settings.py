@@ -46,7 +46,7 @@ def _movielens(**others) -> Setting:
             "max_length": 200,
             "epochs": 2000,
             "every": 10,
-            "patience": 20,
+            "patience": 12,
             **others,
         }
     )
@@ -59,7 +59,7 @@ def _beauty(**others) -> Setting:
             "max_length": 50,
             "epochs": 200,
             "every": 2,
-            "patience": 10,
+            "patience": 5,
             **others,
         }
     )
@@ -71,6 +71,7 @@ SETTINGS = {
         arguments={"embedding_dim": 50, "num_negatives": 1},
         loss="bce",
         unseen_negatives=True,
+        patience=40,
     ),
     "ml-1m sasrec ce": _movielens(
         arguments={"embedding_dim": 64, "num_negatives": None}
