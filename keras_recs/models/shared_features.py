@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from keras_recs.layers import FeatureEmbedding
+from keras_recs.layers import BilinearFusion, FeatureEmbedding
 from keras_recs.models.build_inputs import (
     build_inputs,
     embedding_arguments,
@@ -19,7 +19,8 @@ def shared_features(
     """The features that all tasks read.
 
     Without a bottom they are the embeddings side by side, and the numbers. Of a ranking
-    model they are what its last dense units read: its interactions and its tower.
+    model they are what its last dense units read: its interactions and its tower; of
+    FinalMLP its two streams.
 
     Args:
         schema: a fitted `keras_recs.Schema`.
@@ -75,6 +76,10 @@ def shared_features(
     (node,) = whole.get_layer("heads")._inbound_nodes
     (towers,) = node.arguments.args
     logits = list(node.arguments.kwargs.get("logits") or [])
+    fusions = [layer for layer in whole.layers if isinstance(layer, BilinearFusion)]
+    if fusions and not towers:
+        # Its streams are what would be fused into logits.
+        towers, logits = fusions[0].input, []
     if not towers:
         raise ValueError(
             f"`bottom` must have features that {model} can share. Those of "

@@ -222,7 +222,8 @@ class _Finite(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for name in self.errors:
-            self._check(logs, name)
+            if name in logs:  # no example may have an optional label
+                self._check(logs, name)
 
     def _check(self, logs, name):
         if not math.isfinite(logs[name]):

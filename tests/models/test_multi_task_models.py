@@ -59,6 +59,18 @@ def test_a_ranking_model_below(name, bottom, schema):
     assert (kernel or "deep/dense_0/kernel") in {w.path for w in model.weights}
 
 
+def test_the_streams_of_finalmlp_below(schema):
+    """What it would fuse into logits; the fusion itself is left out."""
+    small = {"hidden_units": (6,), "second_hidden_units": (4,)}
+    model = harness.build_model(
+        "ple", schema, bottom="finalmlp", bottom_arguments=small
+    )
+    names = [layer.name for layer in model.layers]
+    assert {"first_stream", "second_stream"} <= set(names)
+    assert "fusion" not in names
+    assert model.get_layer("extraction_0").experts.kernels[0].shape[0] == 6 + 4
+
+
 @pytest.mark.parametrize("levels", [1, 3])
 def test_levels_of_extraction(levels, schema):
     model = harness.build_model("ple", schema, num_layers=levels)
