@@ -5,7 +5,8 @@ r"""Models of sequences beside the figures of their papers.
 
 `benchmarks/sequential/settings.py` has the runs. Each is trained until its validation
 NDCG@10 over the whole catalogue does not rise any more; the best epoch is tested. A
-finished run is a line in <output>/sequential.jsonl. An interrupted one, or one whose
+finished run is a line in <output>/sequential.jsonl; --report prints the table of
+benchmarks/sequential.md and draws the curves. An interrupted one, or one whose
 time is over (--seconds), goes on from <checkpoints>. It needs no TensorFlow.
 """
 
@@ -19,6 +20,7 @@ from absl import app, flags
 
 from benchmarks.leaderboard.device_name import device_name
 from benchmarks.result_lines import result_lines
+from benchmarks.sequential.report import draw, table
 from benchmarks.sequential.settings import SETTINGS
 
 DATA_DIR = flags.DEFINE_string(
@@ -32,11 +34,17 @@ OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the line
 CHECKPOINTS = flags.DEFINE_string(
     "checkpoints", "runs/sequential", "Folder of interrupted runs."
 )
+REPORT = flags.DEFINE_bool("report", False, "Only print the table, draw the curves.")
 
 
 def main(_) -> None:
-    """Makes the runs that are missing."""
+    """Makes the runs that are missing, or reports on those that are there."""
     end = time.monotonic() + SECONDS.value
+    if REPORT.value:
+        lines = result_lines(Path(OUTPUT.value), "sequential")
+        print(table(lines))
+        draw(lines, Path("benchmarks/sequential.png"))
+        return
     import keras
 
     from benchmarks.sequential.run import Run
