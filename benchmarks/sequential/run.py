@@ -105,7 +105,7 @@ class Run:
         )
 
     def go_on(self, end: float) -> bool:
-        """Trains until the run is through, then true, or until this `monotonic` time."""
+        """Trains until the run is through, then true, or until a monotonic time."""
         setting = self.setting
         batches = self.batches()
         self._restore()
