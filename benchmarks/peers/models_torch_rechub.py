@@ -301,21 +301,20 @@ class MMOE(SeveralTasks):
 
 
 class PLE(SeveralTasks):
-    """Its `PLE`, whose towers have no logit: a linear layer is added to each."""
+    """Its `PLE`."""
 
     def __init__(self, spec):
-        model = multi_task.PLE(
-            make_features(spec, spec.dim),
-            ["classification"] * len(TASKS),
-            LEVELS,
-            OWN_EXPERTS,
-            SHARED_EXPERTS,
-            {"dims": list(LEVEL_UNITS)},
-            [{"dims": list(TOWER_UNITS)}] * len(TASKS),
+        super().__init__(
+            multi_task.PLE(
+                make_features(spec, spec.dim),
+                ["classification"] * len(TASKS),
+                LEVELS,
+                OWN_EXPERTS,
+                SHARED_EXPERTS,
+                {"dims": list(LEVEL_UNITS)},
+                [{"dims": list(TOWER_UNITS)}] * len(TASKS),
+            )
         )
-        for tower in model.towers:
-            tower.mlp.append(nn.Linear(TOWER_UNITS[-1], 1))
-        super().__init__(model)
 
 
 MODELS = {

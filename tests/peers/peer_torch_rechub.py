@@ -211,7 +211,7 @@ def mmoe(gates, **arrays):
 
 
 def ple(first_gates, first_shared_gate, second_gates, **arrays):
-    """`(B, K)`; its towers have no logit, which is added."""
+    """`(B, K)`."""
     features = features_of(arrays["tables"])
     model = PLE(features, TYPES, 2, 2, 1, {"dims": [6]}, [{"dims": [4]}] * 2)
     levels = zip(model.cgc_layers, ("first", "second"), (first_gates, second_gates))
@@ -222,8 +222,6 @@ def ple(first_gates, first_shared_gate, second_gates, **arrays):
         for mlp, gate in zip(level.gates_specific, gates):
             assign_gate(mlp, gate)
     assign_gate(model.cgc_layers[0].gate_shared, first_shared_gate)
-    for tower in model.towers:
-        tower.mlp.append(nn.Linear(4, 1))
     return predict_tasks(model, **arrays)
 
 

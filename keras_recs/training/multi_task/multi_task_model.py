@@ -139,7 +139,8 @@ class MultiTaskModel(keras.Model):
             gradients = _combined(by_task, masks, weights, others)
         else:
             gradients = tape.gradient(total, variables)
-            norms = self._norms(tape, scaled) / scale
+            of_all = {id(v): g for v, g in zip(variables, gradients)}
+            norms = self._norms(tape, scaled, weights, of_all) / scale
             sums = _over_replicas(losses)
             self.weighting.update(sums, norms)
         del tape
@@ -217,8 +218,15 @@ class MultiTaskModel(keras.Model):
         for k, tracker in enumerate(self.weight_trackers):
             tracker.update_state(weights[k])
 
-    def _norms(self, tape, losses):
-        """‖∇_W L_k‖ of each task over all replicas, `(K,)`."""
+    def _norms(self, tape, losses, weights, of_all):
+        """‖∇_W L_k‖ of each task over all replicas, `(K,)`.
+
+        Args:
+            tape: persistent `tf.GradientTape`.
+            losses: list of scalars.
+            weights: `(K,)`.
+            of_all: dict of a variable's `id` to the gradient of the weighted sum.
+        """
         import tensorflow as tf
 
         names = [layer.name for layer in self.layers]
@@ -229,15 +237,22 @@ class MultiTaskModel(keras.Model):
                 f"has {names}"
             )
         shared = _last_weights(self.get_layer(name))
-        norms = []
-        for label, loss in zip(self.tasks, losses):
-            gradients = [g for g in tape.gradient(loss, shared) if g is not None]
-            if not gradients:
+        by_task = [tape.gradient(loss, shared) for loss in losses]
+        for label, gradients in zip(self.tasks, by_task):
+            if all(gradient is None for gradient in gradients):
                 raise ValueError(
                     f"`shared_layer`: no weight of '{name}' has a gradient of label "
                     f"'{label}'. Name a layer that all tasks share."
                 )
-            squares = [_square(gradient) for gradient in gradients]
+        whole = [of_all[id(variable)] for variable in shared]
+        is_plain = not self.losses and self.compute_dtype == "float32"
+        if is_plain and all(isinstance(g, tf.Tensor) for g in whole):
+            # What the others leave of the sum is the last task's. A graph then has no
+            # way back for it; half precision would leave too few digits.
+            by_task[-1] = _left_of(whole, by_task[:-1], weights)
+        norms = []
+        for gradients in by_task:
+            squares = [_square(g) for g in gradients if g is not None]
             norms.append(tf.sqrt(tf.add_n(squares)))
         return tf.stack(norms)
 
@@ -269,6 +284,21 @@ def _last_weights(layer):
     if isinstance(layer, MLP):
         return layer.blocks[-1][0].trainable_weights
     return layer.trainable_weights
+
+
+def _left_of(whole, others, weights):
+    """The last task's gradients: those of the weighted sum without the others'."""
+    import tensorflow as tf
+
+    found = []
+    for i, total in enumerate(whole):
+        parts = [
+            -weights[k] * gradients[i]
+            for k, gradients in enumerate(others)
+            if gradients[i] is not None
+        ]
+        found.append(tf.add_n([total, *parts]) / weights[len(others)])
+    return found
 
 
 def _square(gradient):
