@@ -15,16 +15,16 @@ class NextItemModel(keras.Model):
 
     The functional model gives states; their products with the rows of an `ItemTable`
     are the scores of items. `fit` takes targets by place, `"next_item"` `(B, T)`: rows
-    of the table, 0 where nothing is to be learned. Where most places have none the data
-    may give `(B, M)` of them and `"places"` `(B, M)`, of which each is a target: scores
-    of the other places are never made. Without `num_negatives` the loss is
+    of the table, 0 where nothing is to be learned. Without `num_negatives` the loss is
     the cross-entropy over the whole catalogue, computed in chunks. With it each target
     stands beside so many uniform draws, or beside what the data give as `"negatives"`
     `(B, T, n)`, and the compiled loss, such as `CandidateBinaryCrossentropy()`, sees
     their scores. The mean is over the places that have a target.
 
-    A model that learns what stands at masked places is asked by a mask after the last
-    event: `mask_row` makes `query_model` append it.
+    Where most places have none the data may give `"places"` `(B, M)` and the targets
+    there, `"next_item"` `(B, M)`: nothing is scored elsewhere, and the loss is the
+    same. A model that learns what stands at masked places is asked by a mask after the
+    last event: `mask_row` makes `query_model` append it.
 
     Args:
         inputs: of a functional `keras.Model`.
@@ -111,8 +111,8 @@ class NextItemModel(keras.Model):
 
         Args:
             optimizer: Keras optimizer.
-            loss: loss of candidates' scores. Defaults to
-                `CandidateBinaryCrossentropy()`; the whole catalogue takes none.
+            loss: loss of candidates' scores; the whole catalogue takes none. Defaults
+                to `None`: for candidates `CandidateBinaryCrossentropy()`.
             **kwargs: as `keras.Model.compile` takes them.
 
         Raises:
@@ -259,6 +259,6 @@ class NextItemModel(keras.Model):
 def _states_at(states, places):
     """States `(B, T, D)` of some places `(B, M)`, as `(B, M, D)`."""
     batch, length = ops.shape(states)[:2]
-    starts = ops.expand_dims(ops.arange(batch, dtype=places.dtype) * length, -1)
+    starts = ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
     flat = ops.reshape(states, (-1, states.shape[-1]))  # (B T, D)
-    return ops.take(flat, starts + places, axis=0)
+    return ops.take(flat, starts + ops.cast(places, "int32"), axis=0)
