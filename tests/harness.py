@@ -501,7 +501,7 @@ def layer_cases(folder):
                 "activation": "gelu",
                 "dropout": 0.25,
                 "wiring": "post",
-                "is_causal": False,
+                "sees": 2,
                 "seed": 3,
             },
             lambda batch: {"inputs": _states_twice(batch)["inputs"][1:]},

@@ -94,6 +94,15 @@ class Run:
         if setting.unseen_negatives:
             sampler = data.UniformSampler(self.data.num_items)
         sequences = [self.train[user] + FIRST_ROW for user in range(len(self.train))]
+        if setting.masking is not None:
+            return data.masked_item_batches(
+                sequences,
+                setting.max_length,
+                setting.batch_size,
+                drop_remainder=True,
+                seed=self.seed,
+                **setting.masking,
+            )
         return data.next_item_batches(
             sequences,
             setting.max_length,
@@ -105,7 +114,7 @@ class Run:
         )
 
     def go_on(self, end: float) -> bool:
-        """Trains until the run is through, then true, or until a monotonic time."""
+        """Trains until the run is through, then true, or this `monotonic` time is."""
         setting = self.setting
         batches = self.batches()
         self._restore()

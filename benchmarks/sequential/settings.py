@@ -17,6 +17,7 @@ class Setting:
         max_length: int.
         unseen_negatives: bool. Whether the data give negatives that are no items of the
             user's training part.
+        masking: dict or `None`. Of `masked_item_batches`, for a model of masked places.
         batch_size: int. Users.
         learning_rate: float. Of Adam.
         beta_2: float. Of Adam.
@@ -31,6 +32,7 @@ class Setting:
     loss: str | None = None
     max_length: int
     unseen_negatives: bool = False
+    masking: dict[str, Any] | None = None
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta_2: float = 0.98
@@ -81,6 +83,26 @@ SETTINGS = {
     ),
     "beauty sasrec ce": _beauty(
         arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5}
+    ),
+    # The authors' places and rates; they take 400,000 steps of 256 windows at 1e-4, and
+    # shorter training is known to fall short (https://arxiv.org/abs/2207.07483).
+    "ml-1m bert4rec": _movielens(
+        model="bert4rec",
+        arguments={"embedding_dim": 64, "dropout": 0.2},
+        masking={"mask_rate": 0.2, "max_masked": 40},
+        batch_size=256,
+        epochs=16000,
+        every=50,
+        patience=20,
+    ),
+    "beauty bert4rec": _beauty(
+        model="bert4rec",
+        arguments={"embedding_dim": 64, "dropout": 0.5},
+        masking={"mask_rate": 0.6, "max_masked": 30},
+        batch_size=256,
+        epochs=2000,
+        every=10,
+        patience=20,
     ),
     "s3rec-beauty sasrec bce": _beauty(
         data_set="s3rec-beauty",

@@ -8,6 +8,7 @@ from keras_recs.data.down_sample_frequent import DownSampleFrequent
 from keras_recs.data.down_sample_negatives import DownSampleNegatives
 from keras_recs.data.historical_rates import historical_rates
 from keras_recs.data.id_dropout import id_dropout
+from keras_recs.data.masked_item_batches import masked_item_batches
 from keras_recs.data.negatives.cached_sampler import CachedSampler
 from keras_recs.data.negatives.hard_negatives import HardNegatives
 from keras_recs.data.negatives.in_batch_negatives import in_batch_negatives
@@ -39,6 +40,7 @@ __all__ = [
     "historical_rates",
     "id_dropout",
     "in_batch_negatives",
+    "masked_item_batches",
     "next_item_batches",
     "parse_examples",
     "parse_spec",

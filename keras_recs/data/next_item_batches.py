@@ -1,7 +1,5 @@
 """Batches of sequences, each place with what came next."""
 
-import numpy as np
-
 
 def next_item_batches(
     sequences,
@@ -41,28 +39,16 @@ def next_item_batches(
     Raises:
         ValueError: if no user has two items, and for sizes that are not positive.
     """
-    from keras_recs.data.sequence_batches import SequenceBatches
+    from keras_recs.data.next_item_sequences import NextItemSequences
 
-    for argument, value in (("max_length", max_length), ("batch_size", batch_size)):
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(
-                f"`{argument}` must be a positive integer. Received: {argument}={value}"
-            )
-    kept = [np.asarray(sequence, "int64") for sequence in sequences]
-    kept = [sequence for sequence in kept if len(sequence) > 1]
-    if not kept:
-        raise ValueError(
-            "`sequences` must hold a user with two items at least. Received: "
-            f"{len(sequences)} sequences"
-        )
-    return SequenceBatches(
-        kept,
-        max_length,
-        batch_size,
+    return NextItemSequences(
         name,
         sampler,
         num_negatives,
         first_row,
-        drop_remainder,
-        seed,
+        sequences=sequences,
+        max_length=max_length,
+        batch_size=batch_size,
+        drop_remainder=drop_remainder,
+        seed=seed,
     )

@@ -1,87 +1,98 @@
-"""The arrays of `next_item_batches`."""
+"""What batches of sequences have in common."""
+
+import abc
 
 import keras
 import numpy as np
 
-from keras_recs.data.negatives.item_sets import ItemSets
-
 
 class SequenceBatches(keras.utils.PyDataset):
-    """Batches of an epoch by their number; see `next_item_batches`.
+    """Batches of an epoch by their number; a subclass says what an example is.
 
     Args:
-        sequences: list of int64 arrays of two items at least.
-        max_length: int.
-        batch_size: int.
-        name: string.
-        sampler: sampler of negatives or `None`.
-        num_negatives: int.
-        first_row: int.
-        drop_remainder: bool.
-        seed: int.
+        sequences: list of int arrays: rows of the items' table by user, oldest first.
+            Users with less than two items are left out.
+        max_length: int. T.
+        batch_size: int. Examples a batch.
+        drop_remainder: bool. Leave the last, smaller batch out.
+        seed: int. Of the order and the draws.
 
     Attributes:
         epoch: int. Which order comes next; it may be set.
+
+    Raises:
+        ValueError: if no user has two items, and for sizes that are not positive.
     """
 
-    def __init__(
-        self,
-        sequences,
-        max_length,
-        batch_size,
-        name,
-        sampler,
-        num_negatives,
-        first_row,
-        drop_remainder,
-        seed,
-    ):
+    def __init__(self, sequences, max_length, batch_size, drop_remainder, seed):
         super().__init__()
+        for argument, value in (("max_length", max_length), ("batch_size", batch_size)):
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(
+                    f"`{argument}` must be a positive integer. Received: "
+                    f"{argument}={value}"
+                )
+        kept = [np.asarray(sequence, "int64") for sequence in sequences]
+        kept = [sequence for sequence in kept if len(sequence) > 1]
+        if not kept:
+            raise ValueError(
+                "`sequences` must hold a user with two items at least. Received: "
+                f"{len(sequences)} sequences"
+            )
         self.epoch = 0
+        self.max_length = max_length
+        self.batch_size = batch_size
+        self.drop_remainder = drop_remainder
+        self.seed = seed
+        lengths = np.array([len(sequence) for sequence in kept])
+        self.ends = np.cumsum(lengths)  # (U,)
+        self.starts = self.ends - lengths
+        self.items = np.concatenate(kept).astype("int32")
         self._ordered = -1  # the epoch whose order is at hand
-        self._max_length = max_length
-        self._batch_size = batch_size
-        self._name = name
-        self._sampler = sampler
-        self._num_negatives = num_negatives
-        self._first_row = first_row
-        self._drop_remainder = drop_remainder
-        self._seed = seed
-        lengths = np.array([len(sequence) for sequence in sequences])
-        self._ends = np.cumsum(lengths)
-        self._starts = self._ends - lengths
-        self._items = np.concatenate(sequences).astype("int32")
-        self._own = None
-        if sampler is not None:
-            splits = np.concatenate([[0], self._ends])
-            ids = self._items - first_row
-            self._own = ItemSets(ids, splits, sampler.num_items)
+
+    @property
+    def num_examples(self):
+        """Of an epoch: one a user."""
+        return len(self.ends)
 
     @property
     def num_batches(self):
         """Of an epoch."""
-        whole, rest = divmod(len(self._ends), self._batch_size)
-        return whole + (rest > 0 and not self._drop_remainder)
+        whole, rest = divmod(self.num_examples, self.batch_size)
+        return whole + (rest > 0 and not self.drop_remainder)
+
+    def draw_order(self, rng):
+        """The numbers of an epoch's examples, in a drawn order: each user once."""
+        return rng.permutation(len(self.ends))
+
+    @abc.abstractmethod
+    def make_batch(self, examples, rng):
+        """Inputs and targets of examples, given by their numbers."""
+
+    def last_places(self, users, since=0):
+        """Where the last T items of users are.
+
+        Args:
+            users: int array `(B,)`.
+            since: int. Items at the start of each sequence that are not wanted.
+
+        Returns:
+            int64 `(B, T)`, places in `items`, padded on the left with 0, and bool
+            `(B, T)`, false there.
+        """
+        places = self.ends[users, None] - np.arange(self.max_length, 0, -1)
+        is_there = places >= self.starts[users, None] + since
+        return places * is_there, is_there
 
     def __getitem__(self, number):
         """A batch."""
         if self._ordered != self.epoch:
-            rng = np.random.default_rng([self._seed, self.epoch])
-            self._order = rng.permutation(len(self._ends))
+            rng = np.random.default_rng([self.seed, self.epoch])
+            self._order = self.draw_order(rng)
             self._ordered = self.epoch
-        chosen = slice(number * self._batch_size, (number + 1) * self._batch_size)
-        users = self._order[chosen]
-        places = self._ends[users, None] - np.arange(self._max_length, 0, -1)  # (B, T)
-        is_there = places > self._starts[users, None]
-        targets = np.where(is_there, self._items[places * is_there], 0)
-        inputs = np.where(is_there, self._items[places * is_there - is_there], 0)
-        y = {"next_item": targets}
-        if self._sampler is not None:
-            shape = (*targets.shape, self._num_negatives)
-            rng = np.random.default_rng([self._seed, self.epoch, number])
-            drawn = self._sampler.draw(shape, rng, self._own.take(users))
-            y["negatives"] = (drawn + self._first_row).astype("int32")  # (B, T, n)
-        return {self._name: inputs}, y
+        chosen = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        rng = np.random.default_rng([self.seed, self.epoch, number])
+        return self.make_batch(self._order[chosen], rng)
 
     def on_epoch_end(self):
         """The next epoch has another order."""

@@ -1,6 +1,7 @@
 """Builders of functional Keras models from a schema."""
 
 from keras_recs.models.autoint import autoint
+from keras_recs.models.bert4rec import bert4rec
 from keras_recs.models.build_inputs import build_inputs
 from keras_recs.models.dcn import dcn
 from keras_recs.models.dcn_v2 import dcn_v2
@@ -49,6 +50,7 @@ __all__ = [
     "EmbeddingOptions",
     "NextItemModel",
     "autoint",
+    "bert4rec",
     "build_inputs",
     "dcn",
     "dcn_v2",

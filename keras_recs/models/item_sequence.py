@@ -15,8 +15,8 @@ def item_sequence(schema, model, items=None):
         `SequenceFeature`.
 
     Raises:
-        ValueError: for a schema without one, with several of which none is named, and
-            for a name that is none.
+        ValueError: for a schema without one, with several of which none is named, for a
+            name that is none, and for one that is not padded on the left.
     """
     found = {
         feature.name: feature
@@ -24,10 +24,16 @@ def item_sequence(schema, model, items=None):
         if isinstance(feature, SequenceFeature)
     }
     if items is None and len(found) == 1:
-        return next(iter(found.values()))
+        (items,) = found
     if items not in found:
         raise ValueError(
             f"{model} reads one sequence of items: name it by `items`. Received: "
             f"items={items!r}; the schema has the sequence features {list(found)}"
         )
-    return found[items]
+    feature = found[items]
+    if feature.padding != "left":
+        raise ValueError(
+            f"{model} reads its last event at the last place: feature '{items}' must "
+            f"have `padding='left'`. Received: padding={feature.padding!r}"
+        )
+    return feature

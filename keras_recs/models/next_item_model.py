@@ -21,6 +21,11 @@ class NextItemModel(keras.Model):
     `(B, T, n)`, and the compiled loss, such as `CandidateBinaryCrossentropy()`, sees
     their scores. The mean is over the places that have a target.
 
+    Where most places have none the data may give `"places"` `(B, M)` and the targets
+    there, `"next_item"` `(B, M)`: nothing is scored elsewhere, and the loss is the
+    same. A model that learns what stands at masked places is asked by a mask after the
+    last event: `mask_row` makes `query_model` append it.
+
     Args:
         inputs: of a functional `keras.Model`.
         outputs: dict with the states `(B, T, D)` as `"states"`.
@@ -32,10 +37,13 @@ class NextItemModel(keras.Model):
         chunk_size: int. Items whose scores are held at once where the whole catalogue
             is. Defaults to `32768`.
         seed: int. Of the draws. Defaults to `None`.
+        mask_row: int. Row of the mask, one before `first_row`. Defaults to `None`:
+            states come after events.
 
     Raises:
-        ValueError: for a layer that the model does not have, and for numbers that are
-            not positive.
+        ValueError: for a layer that the model does not have, for numbers that are not
+            positive, for a mask that is padding or an item, and for one of a model with
+            several inputs.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class NextItemModel(keras.Model):
         use_bias=False,
         chunk_size=32768,
         seed=None,
+        mask_row=None,
         **kwargs,
     ):
         super().__init__(inputs, outputs, **kwargs)
@@ -64,12 +73,24 @@ class NextItemModel(keras.Model):
                 "`num_negatives` must be a positive integer or None, which is the "
                 f"whole catalogue. Received: num_negatives={num_negatives!r}"
             )
+        if mask_row is not None and not 1 <= mask_row < first_row:
+            raise ValueError(
+                "`mask_row` must be a row after padding and before `first_row`. "
+                f"Received: mask_row={mask_row}, first_row={first_row}"
+            )
+        if mask_row is not None and len(self.inputs) != 1:
+            raise ValueError(
+                "`mask_row` is for a model of one input, to which it is appended. "
+                f"Received: mask_row={mask_row}; the model has "
+                f"{[tensor.name for tensor in self.inputs]}"
+            )
         self.items = items
         self.first_row = first_row
         self.num_negatives = num_negatives
         self.use_bias = use_bias
         self.chunk_size = chunk_size
         self.seed = seed
+        self.mask_row = mask_row
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._candidate_loss = None
         self.item_biases = None
@@ -90,8 +111,8 @@ class NextItemModel(keras.Model):
 
         Args:
             optimizer: Keras optimizer.
-            loss: loss of candidates' scores. Defaults to
-                `CandidateBinaryCrossentropy()`; the whole catalogue takes none.
+            loss: loss of candidates' scores; the whole catalogue takes none. Defaults
+                to `None`: for candidates `CandidateBinaryCrossentropy()`.
             **kwargs: as `keras.Model.compile` takes them.
 
         Raises:
@@ -106,12 +127,20 @@ class NextItemModel(keras.Model):
         self._candidate_loss = keras.losses.get(loss or CandidateBinaryCrossentropy())
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
+    def compile_from_config(self, config):
+        """Compiles a loaded model."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """Returns the loss of the places that have a target."""
         states, targets = y_pred["states"], y["next_item"]
-        is_there = ops.cast(ops.not_equal(targets, 0), "float32")  # (B, T)
+        if "places" in y:
+            states = _states_at(states, y["places"])  # (B, M, D)
+        # Nor are unknown items learned: they are no candidates.
+        is_there = ops.cast(targets >= self.first_row, "float32")  # (B, T)
         if self.num_negatives is None and "negatives" not in y:
             loss = self._over_catalogue(states, targets, is_there)
         else:
@@ -137,9 +166,23 @@ class NextItemModel(keras.Model):
         return scores
 
     def query_model(self):
-        """A functional model of the state after the last event, `(B, D)`."""
-        states = self.output["states"]  # (B, T, D)
-        return keras.Model(self.input, states[:, -1], name=f"{self.name}_query")
+        """A functional model of the state after the last event, `(B, D)`.
+
+        With `mask_row` that of a mask appended to the events, of which the oldest is
+        left out if there is no room.
+        """
+        inputs, outputs = self.input, self.output
+        if self.mask_row is not None:
+            # Inputs of its own, whose events move by one place.
+            (rows,) = self.inputs
+            rows = keras.Input(rows.shape[1:], dtype=rows.dtype, name=rows.name)
+            mask = ops.full_like(rows[:, :1], self.mask_row)
+            moved = ops.concatenate([rows[:, 1:], mask], axis=1)  # (B, T)
+            plain = keras.Model(inputs, outputs, name=self.name)
+            outputs = plain(keras.tree.pack_sequence_as(inputs, [moved]))
+            inputs = keras.tree.pack_sequence_as(inputs, [rows])
+        state = outputs["states"][:, -1]  # (B, D)
+        return keras.Model(inputs, state, name=f"{self.name}_query")
 
     def item_vectors(self):
         """What queries are multiplied with.
@@ -203,6 +246,7 @@ class NextItemModel(keras.Model):
             "use_bias": self.use_bias,
             "chunk_size": self.chunk_size,
             "seed": self.seed,
+            "mask_row": self.mask_row,
         }
 
     @classmethod
@@ -210,3 +254,11 @@ class NextItemModel(keras.Model):
         """The model of a configuration."""
         plain = keras.saving.deserialize_keras_object(config.pop("model"))
         return cls(plain.input, plain.output, name=plain.name, **config)
+
+
+def _states_at(states, places):
+    """States `(B, T, D)` of some places `(B, M)`, as `(B, M, D)`."""
+    batch, length = ops.shape(states)[:2]
+    starts = ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
+    flat = ops.reshape(states, (-1, states.shape[-1]))  # (B T, D)
+    return ops.take(flat, starts + ops.cast(places, "int32"), axis=0)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_recs.layers import ItemTable, PositionEmbedding, TransformerBlock
+from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.models.build_inputs import build_inputs
 from keras_recs.models.item_sequence import item_sequence
 from keras_recs.models.next_item_model import NextItemModel
@@ -71,7 +72,8 @@ def sasrec(
     )
     there = ops.expand_dims(ops.cast(mask, "float32"), -1)
     x = table(rows) * embedding_dim**0.5  # (B, T, D)
-    x = PositionEmbedding(feature.max_length, initializer, name="positions")(x)
+    others = renewed_initializer(initializer, 1)  # or the first rows would be the same
+    x = PositionEmbedding(feature.max_length, others, name="positions")(x)
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     x = keras.layers.Multiply(name="without_padding")([x, there])
     # === Blocks ===

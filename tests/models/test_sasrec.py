@@ -49,7 +49,7 @@ def twin(model, rows=ROWS, wiring="sasrec"):
     for i in range(2):
         prefix = f"block_{i}/"
         own = {k.removeprefix(prefix): v for k, v in values.items() if prefix in k}
-        x = block(own, x, mask, wiring, 2, True, lambda a: np.maximum(a, 0))
+        x = block(own, x, mask, wiring, 2, "past", lambda a: np.maximum(a, 0))
     return normed(x, values["norm/gamma"], values["norm/beta"], 1e-8), table
 
 

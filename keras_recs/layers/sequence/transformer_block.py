@@ -1,5 +1,7 @@
 """Attention and a point-wise network, with what goes around them."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -26,8 +28,8 @@ class TransformerBlock(keras.layers.Layer):
             `"pre"`: x + g(LN(x)), as in SASRec's paper; `"post"`: LN(x + g(x)), as in
             BERT4Rec. The two latter have a dense layer over the heads' outputs.
             Defaults to `"sasrec"`.
-        is_causal: bool. Each place sees itself and those before it; else all. Defaults
-            to `True`.
+        sees: `"past"`: each place sees itself and those before it; `"all"`: all places;
+            an int: so many to each side. Defaults to `"past"`.
         seed: int. Seed of the dropout. Defaults to `None`.
 
     Call arguments:
@@ -37,8 +39,9 @@ class TransformerBlock(keras.layers.Layer):
     Output shape: `(B, T, D)`; zeros at the padding.
 
     Raises:
-        ValueError: for an unknown wiring, for inputs of other shapes and for heads that
-            do not divide D.
+        ValueError: for an unknown wiring, for another word or a number that is not
+            positive as `sees`, for inputs of other shapes and for heads that do not
+            divide D.
 
     Example:
     >>> block = keras_recs.layers.TransformerBlock(num_heads=2)
@@ -56,7 +59,7 @@ class TransformerBlock(keras.layers.Layer):
         activation="relu",
         dropout=0.0,
         wiring="sasrec",
-        is_causal=True,
+        sees="past",
         seed=None,
         **kwargs,
     ):
@@ -65,6 +68,11 @@ class TransformerBlock(keras.layers.Layer):
             raise ValueError(
                 f"`wiring` must be one of {WIRINGS}. Received: wiring={wiring!r}"
             )
+        if sees not in ("past", "all") and (not isinstance(sees, int) or sees < 1):
+            raise ValueError(
+                '`sees` must be "past", "all" or a positive integer, the places to '
+                f"each side. Received: sees={sees!r}"
+            )
         if hidden_units is not None:
             (hidden_units,) = checked_sizes("hidden_units", (hidden_units,))
         self.num_heads = num_heads
@@ -72,7 +80,7 @@ class TransformerBlock(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.dropout = dropout
         self.wiring = wiring
-        self.is_causal = is_causal
+        self.sees = sees
         self.seed = seed
 
     def build(self, input_shape):
@@ -85,7 +93,11 @@ class TransformerBlock(keras.layers.Layer):
             )
         (states, mask), dim = shapes, shapes[0][-1]
         policy = self.dtype_policy
-        attention = CausalSelfAttention if self.is_causal else LocalAttention
+        if self.sees == "past":
+            attention = CausalSelfAttention
+        else:
+            window = None if self.sees == "all" else self.sees
+            attention = functools.partial(LocalAttention, window)
         self.attention = attention(
             num_heads=self.num_heads,
             dropout=self.dropout,
@@ -159,7 +171,7 @@ class TransformerBlock(keras.layers.Layer):
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
             "wiring": self.wiring,
-            "is_causal": self.is_causal,
+            "sees": self.sees,
             "seed": self.seed,
         }
         return {**super().get_config(), **config}

@@ -54,8 +54,15 @@ def attention(weights, asking, asked, mask, sees, num_heads, prefix=""):
     return output
 
 
-def block(weights, x, mask, wiring, num_heads, is_causal, activation):
-    """A transformer block."""
+SEES = {
+    "past": lambda t, s: s <= t,
+    "all": lambda t, s: True,
+    1: lambda t, s: abs(t - s) <= 1,
+}
+
+
+def block(weights, x, mask, wiring, num_heads, sees, activation):
+    """A transformer block; `sees` is a key of `SEES`."""
     epsilon = 1e-8 if wiring == "sasrec" else 1e-6
 
     def norm(number, x):
@@ -63,10 +70,9 @@ def block(weights, x, mask, wiring, num_heads, is_causal, activation):
         return normed(x, gamma, beta, epsilon)
 
     def attend(asking, asked):
-        def sees(t, s):
-            return s <= t or not is_causal
-
-        return attention(weights, asking, asked, mask, sees, num_heads, "attention/")
+        return attention(
+            weights, asking, asked, mask, SEES[sees], num_heads, "attention/"
+        )
 
     def network(x):
         inner = activation(dense(x, weights["inner/kernel"], weights["inner/bias"]))

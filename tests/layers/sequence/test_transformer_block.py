@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_recs.layers import PositionEmbedding, TransformerBlock
-from tests.layers.sequence.attention_twin import block, values_of
+from tests.layers.sequence.attention_twin import SEES, block, values_of
 from tests.layers.sequence.test_attention import MASK, inputs
 
 
@@ -18,23 +18,19 @@ def gelu(x):
     return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 
-@pytest.mark.parametrize("is_causal", [True, False])
+@pytest.mark.parametrize("sees", SEES)
 @pytest.mark.parametrize("wiring", ["sasrec", "pre", "post"])
 @pytest.mark.parametrize(("name", "activation"), [("relu", relu), ("gelu", gelu)])
-def test_as_loops(wiring, is_causal, name, activation):
-    layer = TransformerBlock(2, 8, name, wiring=wiring, is_causal=is_causal)
+def test_as_loops(wiring, sees, name, activation):
+    layer = TransformerBlock(2, 8, name, wiring=wiring, sees=sees)
     x, _ = inputs()
     layer.build([x.shape, MASK.shape])
     values = values_of(layer)
     has_projection = any("output_projection" in path for path in values)
     assert has_projection == (wiring != "sasrec")
-    expected = block(
-        values, x.astype("float64"), MASK, wiring, 2, is_causal, activation
-    )
-    # Keras's gelu is the approximation by tanh unless it is told otherwise.
-    tolerance = 2e-5 if name == "relu" else 3e-3
+    expected = block(values, x.astype("float64"), MASK, wiring, 2, sees, activation)
     found = np.asarray(layer([x, MASK]))
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("wiring", ["sasrec", "pre", "post"])
@@ -48,10 +44,10 @@ def test_what_comes_later_changes_nothing(wiring):
     assert np.abs(before[:, 3:] - after[:, 3:]).max() > 0.1
 
 
-@pytest.mark.parametrize("is_causal", [True, False])
+@pytest.mark.parametrize("sees", SEES)
 @pytest.mark.parametrize("wiring", ["sasrec", "pre", "post"])
-def test_padding_changes_nothing(wiring, is_causal):
-    layer = TransformerBlock(2, wiring=wiring, is_causal=is_causal)
+def test_padding_changes_nothing(wiring, sees):
+    layer = TransformerBlock(2, wiring=wiring, sees=sees)
     x, other = inputs()
     changed = np.where(MASK[:, :, None], x, 100 * other)
     before, after = (np.asarray(layer([v, MASK])) for v in (x, changed))
@@ -59,6 +55,12 @@ def test_padding_changes_nothing(wiring, is_causal):
     assert not before[~MASK].any()
     shorter = np.asarray(layer([x[:1, 2:], MASK[:1, 2:]]))
     np.testing.assert_allclose(before[:1, 2:], shorter, atol=1e-5)
+
+
+@pytest.mark.parametrize("sees", ["future", 0, None])
+def test_bad_sees(sees):
+    with pytest.raises(ValueError, match=rf'`sees` must be "past".*sees={sees!r}'):
+        TransformerBlock(sees=sees)
 
 
 def test_bad_wiring():

@@ -1,0 +1,42 @@
+"""The arrays of `next_item_batches`."""
+
+import numpy as np
+
+from keras_recs.data.negatives.item_sets import ItemSets
+from keras_recs.data.sequence_batches import SequenceBatches
+
+
+class NextItemSequences(SequenceBatches):
+    """Each place with the item that came next; see `next_item_batches`.
+
+    Args:
+        name: string. The model's input.
+        sampler: sampler of negatives or `None`.
+        num_negatives: int.
+        first_row: int.
+        **kwargs: of `SequenceBatches`.
+    """
+
+    def __init__(self, name, sampler, num_negatives, first_row, **kwargs):
+        super().__init__(**kwargs)
+        self._name = name
+        self._sampler = sampler
+        self._num_negatives = num_negatives
+        self._first_row = first_row
+        self._own = None
+        if sampler is not None:
+            splits = np.concatenate([[0], self.ends])
+            ids = self.items - first_row
+            self._own = ItemSets(ids, splits, sampler.num_items)
+
+    def make_batch(self, examples, rng):
+        """Inputs and targets of users."""
+        places, is_there = self.last_places(examples, since=1)  # (B, T)
+        targets = np.where(is_there, self.items[places], 0)
+        inputs = np.where(is_there, self.items[places - is_there], 0)
+        y = {"next_item": targets}
+        if self._sampler is not None:
+            shape = (*targets.shape, self._num_negatives)
+            drawn = self._sampler.draw(shape, rng, self._own.take(examples))
+            y["negatives"] = (drawn + self._first_row).astype("int32")  # (B, T, n)
+        return {self._name: inputs}, y
