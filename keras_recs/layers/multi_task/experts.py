@@ -101,9 +101,13 @@ class Experts(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the last layer's output of each expert."""
-        if _runs_on_tensorflow_cpus():
-            return self._one_by_one(inputs, training)
-        return self._at_once(inputs, training)
+        if not runs_on_tensorflow_cpus():
+            return self._at_once(inputs, training)
+        if len(inputs.shape) == 2:
+            states = [inputs] * self.num_experts
+        else:
+            states = ops.unstack(inputs, self.num_experts, axis=1)
+        return ops.stack(self.apply_each(states, training), axis=1)  # (B, E, H)
 
     def _at_once(self, x, training):
         """A product a layer."""
@@ -119,12 +123,16 @@ class Experts(keras.layers.Layer):
                 x = self.dropouts[i](x, training=training)
         return x
 
-    def _one_by_one(self, x, training):
-        """A product an expert and a layer: nothing is moved between layouts."""
-        if len(x.shape) == 2:
-            states = [x] * self.num_experts
-        else:
-            states = ops.unstack(x, self.num_experts, axis=1)
+    def apply_each(self, states, training=None):
+        """A product an expert and a layer: nothing is moved between layouts.
+
+        Args:
+            states: list of what each expert reads, `(B, N)`.
+            training: bool or `None`.
+
+        Returns:
+            list of `(B, H)`.
+        """
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases)):
             kernels = ops.unstack(ops.convert_to_tensor(kernel), axis=1)
             biases = ops.unstack(ops.convert_to_tensor(bias), axis=0)
@@ -134,7 +142,7 @@ class Experts(keras.layers.Layer):
             ]
             if self.dropouts:
                 states = [self.dropouts[i](s, training=training) for s in states]
-        return ops.stack(states, axis=1)  # (B, E, H)
+        return states
 
     def compute_output_shape(self, input_shape):
         """`(B, E, hidden_units[-1])`."""
@@ -162,7 +170,7 @@ class Experts(keras.layers.Layer):
         return ops.stack(drawn, axis=1)
 
 
-def _runs_on_tensorflow_cpus():
+def runs_on_tensorflow_cpus():
     """Where products of an expert each, on a core each, take least time."""
     if keras.backend.backend() != "tensorflow":
         return False

@@ -148,7 +148,7 @@ def test_at_once_and_one_by_one(shape, dropout, monkeypatch):
     found = []
     for one_by_one in (True, False):
         monkeypatch.setattr(
-            experts, "_runs_on_tensorflow_cpus", lambda way=one_by_one: way
+            experts, "runs_on_tensorflow_cpus", lambda way=one_by_one: way
         )
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -161,3 +161,18 @@ def test_at_once_and_one_by_one(shape, dropout, monkeypatch):
             assert 0.2 < (dropped == 0).mean() < 0.95
     for a, b in zip(*found):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 6)])
+def test_extraction_at_once_and_one_by_one(shape, monkeypatch):
+    from keras_recs.layers.multi_task import experts
+
+    layer = ExtractionBlock(2, (2, 1), (4,))
+    x = np.random.default_rng(0).normal(size=(7, *shape)).astype("float32")
+    found = []
+    for one_by_one in (True, False):
+        monkeypatch.setattr(
+            experts, "runs_on_tensorflow_cpus", lambda way=one_by_one: way
+        )
+        found.append(np.asarray(layer(x)))
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
