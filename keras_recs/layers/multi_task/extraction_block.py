@@ -4,7 +4,9 @@ import keras
 from keras import ops
 
 from keras_recs.layers.checked_sizes import checked_sizes
+from keras_recs.layers.multi_task import experts as experts_module
 from keras_recs.layers.multi_task.experts import Experts
+from keras_recs.layers.multi_task.mixture import mixture
 from keras_recs.register import register
 
 
@@ -112,24 +114,25 @@ class ExtractionBlock(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the mixture of each task and, unless it is the last, all experts'."""
-        task_weights, shared_weights = self.weigh(inputs)
-        x = inputs
-        if len(x.shape) == 3:
-            x = ops.take(x, self._readers(), axis=1)  # (B, E, N)
-        experts = self.experts(x, training=training)  # (B, E, H)
-        num_own = self.num_experts[0]
-        shape = (-1, self.num_tasks, num_own, self.hidden_units[-1])
-        own = ops.reshape(experts[:, : self.num_own], shape)  # (B, K, n, H)
-        shared = experts[:, self.num_own :]  # (B, s, H)
-        weights = ops.cast(task_weights, experts.dtype)  # (B, K, n + s)
-        outputs = ops.einsum(
-            "bkn,bknh->bkh", weights[:, :, :num_own], own
-        ) + ops.einsum("bks,bsh->bkh", weights[:, :, num_own:], shared)
-        if shared_weights is None:
-            return outputs
-        weights = ops.cast(shared_weights, experts.dtype)  # (B, E)
-        both = ops.einsum("be,beh->bh", weights, experts)  # (B, H)
-        return ops.concatenate([outputs, ops.expand_dims(both, 1)], axis=1)
+        states = self._states(inputs)
+        weights = self._weights(states)
+        if experts_module.runs_on_tensorflow_cpus():
+            read = [states[reader] for reader in self._readers()]
+            experts = self.experts.apply_each(read, training)
+        else:
+            x = inputs
+            if len(x.shape) == 3:
+                x = ops.take(x, self._readers(), axis=1)  # (B, E, N)
+            x = self.experts(x, training=training)  # (B, E, H)
+            experts = ops.unstack(x, self.num_all, axis=1)
+        n, shared = self.num_experts[0], experts[self.num_own :]
+        mixed = [
+            mixture(weights[k], experts[k * n : (k + 1) * n] + shared)
+            for k in range(self.num_tasks)
+        ]
+        if self.shared_gate is not None:
+            mixed.append(mixture(weights[-1], experts))
+        return ops.stack(mixed, axis=1)  # (B, K + 1, H) or (B, K, H)
 
     def weigh(self, inputs):
         """What each gate gives to the experts that it sees.
@@ -138,19 +141,24 @@ class ExtractionBlock(keras.layers.Layer):
             Float32 `(B, K, n + s)` of the tasks, their own n experts first, and
             `(B, K·n + s)` of the shared gate, `None` at the last level.
         """
+        weights = self._weights(self._states(inputs))
+        tasks = ops.stack(weights[: self.num_tasks], axis=1)
+        return tasks, None if self.shared_gate is None else weights[-1]
+
+    def _states(self, inputs):
+        """What each task and the shared experts read, `(B, N)` each."""
         x = ops.cast(inputs, self.compute_dtype)
-        gates = ops.convert_to_tensor(self.gates)
         if len(x.shape) == 2:
-            flat = ops.reshape(gates, (gates.shape[0], -1))
-            logits = ops.reshape(ops.matmul(x, flat), (-1, *gates.shape[1:]))
-        else:
-            logits = ops.einsum("bkn,nke->bke", x[:, : self.num_tasks], gates)
-        tasks = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-        if self.shared_gate is None:
-            return tasks, None
-        shared = x if len(x.shape) == 2 else x[:, self.num_tasks]
-        logits = ops.matmul(shared, ops.convert_to_tensor(self.shared_gate))
-        return tasks, ops.softmax(ops.cast(logits, "float32"), axis=-1)
+            return [x] * (self.num_tasks + 1)
+        return ops.unstack(x, self.num_tasks + 1, axis=1)
+
+    def _weights(self, states):
+        """Float32 shares of each task's gate and, unless it is the last, the shared."""
+        gates = ops.unstack(ops.convert_to_tensor(self.gates), axis=1)
+        if self.shared_gate is not None:
+            gates = [*gates, ops.convert_to_tensor(self.shared_gate)]
+        logits = [ops.matmul(state, gate) for state, gate in zip(states, gates)]
+        return [ops.softmax(ops.cast(x, "float32"), axis=-1) for x in logits]
 
     def compute_output_shape(self, input_shape):
         """`(B, K + 1, hidden_units[-1])`; `(B, K, …)` of the last level."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_recs.layers.checked_sizes import checked_sizes
+from keras_recs.layers.multi_task.mixture import mixture
 from keras_recs.register import register
 
 
@@ -54,8 +55,10 @@ class MultiGate(keras.layers.Layer):
     def call(self, inputs):
         """Returns the mixture of each gate."""
         selector, experts = inputs
-        weights = ops.cast(self.weigh(selector), experts.dtype)  # (B, K, E)
-        return ops.einsum("bke,beh->bkh", weights, experts)  # (B, K, H)
+        weights = ops.unstack(self.weigh(selector), self.num_gates, axis=1)
+        experts = ops.unstack(experts, self.num_experts, axis=1)  # (B, H) each
+        mixed = [mixture(own, experts) for own in weights]
+        return ops.stack(mixed, axis=1)  # (B, K, H)
 
     def weigh(self, selector):
         """What each gate gives to each expert, float32 `(B, K, E)`."""

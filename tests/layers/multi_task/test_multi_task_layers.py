@@ -130,3 +130,49 @@ def test_an_expert_of_a_task_learns_from_no_other():
 def test_what_is_wrong_is_said(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 6)])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_at_once_and_one_by_one(shape, dropout, monkeypatch):
+    """Both ways to compute are the same layer, also where it is trained."""
+    import tensorflow as tf
+
+    from keras_recs.layers.multi_task import experts
+
+    layer = Experts(3, (5, 4), dropout=dropout, seed=1)
+    x = tf.random.stateless_normal((7, *shape), (0, 1))
+    layer.build(x.shape)
+    for bias in layer.biases:
+        bias.assign(np.random.default_rng(0).normal(size=bias.shape))
+    found = []
+    for one_by_one in (True, False):
+        monkeypatch.setattr(
+            experts, "runs_on_tensorflow_cpus", lambda way=one_by_one: way
+        )
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            output = layer(x, training=dropout == 0)
+            loss = tf.reduce_sum(output**2)
+        weights = [weight.value for weight in layer.weights]
+        found.append([output, *tape.gradient(loss, [x, *weights])])
+        if dropout:
+            dropped = layer(x, training=True).numpy()
+            assert 0.2 < (dropped == 0).mean() < 0.95
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 6)])
+def test_extraction_at_once_and_one_by_one(shape, monkeypatch):
+    from keras_recs.layers.multi_task import experts
+
+    layer = ExtractionBlock(2, (2, 1), (4,))
+    x = np.random.default_rng(0).normal(size=(7, *shape)).astype("float32")
+    found = []
+    for one_by_one in (True, False):
+        monkeypatch.setattr(
+            experts, "runs_on_tensorflow_cpus", lambda way=one_by_one: way
+        )
+        found.append(np.asarray(layer(x)))
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
