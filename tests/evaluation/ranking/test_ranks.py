@@ -91,7 +91,7 @@ def test_ranks_of_a_catalogue(ties, with_bias, memory_bytes):
     assert ranks.tolist() == ranks_by_loop(scores, targets, lists, ties)
 
 
-@pytest.mark.parametrize("num_items", [23, 700, 8_200])
+@pytest.mark.parametrize("num_items", [23, 700, 16_500])
 def test_copies_of_an_item_tie(num_items):
     """Though products in float32 may differ in their last digit."""
     rng = np.random.default_rng(2)
