@@ -34,7 +34,7 @@ ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each, in turn.")
 SEED = flags.DEFINE_integer("seed", 0, "Of the embeddings.")
 ALONE = flags.DEFINE_bool("alone", False, "Do all users once, and nothing else.")
 OUTPUT = flags.DEFINE_string("output", "", "JSON file that is written.")
-CHUNKS = ((512, 8_192), (128, 65_536), (1_024, 16_384))
+CHUNKS = ((512, 8_192), (1_024, 16_384), (64, 1_048_576))
 BACKEND = "tensorflow"
 
 

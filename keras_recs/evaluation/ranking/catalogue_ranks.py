@@ -53,7 +53,7 @@ def catalogue_ranks(
     [2, 3]
     """
     checked_ties(ties)
-    products = CatalogueProducts(queries, items, item_bias, 24, 32, memory_bytes)
+    products = CatalogueProducts(queries, items, item_bias, 12, 64, memory_bytes)
     num_users, num_items = products.num_queries, products.num_items
     targets = checked_targets(targets, num_users, num_items)
     excluded = checked_lists("excluded", excluded, num_users, num_items)

@@ -20,7 +20,7 @@ from keras_recs.evaluation.ranking.score_keys import (
 )
 
 _FIRST = 1024  # items that give the first thresholds
-_PARTS = 16  # of a chunk, all of whose scores may be above their thresholds
+_BLOCKS = 32  # of a chunk; all scores of one may be above their thresholds
 
 
 def catalogue_top_k(
@@ -68,7 +68,7 @@ def catalogue_top_k(
     ([[0, 1], [2, 1]], [[3.0, 2.0], [3.0, 2.0]])
     """
     k = checked_count("k", k)
-    products = CatalogueProducts(queries, items, item_bias, 32, 40 * k, memory_bytes)
+    products = CatalogueProducts(queries, items, item_bias, 12, 40 * k, memory_bytes)
     num_users, num_items = products.num_queries, products.num_items
     if num_items > MAX_ITEMS:
         raise ValueError(
@@ -76,9 +76,9 @@ def catalogue_top_k(
         )
     excluded = checked_lists("excluded", excluded, num_users, num_items)
     ids, scores = np.empty((num_users, k), "int64"), np.empty((num_users, k), "float32")
-    buffer = np.empty(products.rows * products.columns, bool)
+    block = products.rows * products.columns // _BLOCKS
     for first, last, chunk in products.query_chunks():
-        best = _Best(last - first, k, buffer)
+        best = _Best(last - first, k, block)
         rows, columns = excluded_pairs(excluded.part(first, last))
         for start, found in products.item_chunks(chunk):
             # The first chunk is cut, so that most of it already meets a threshold.
@@ -96,28 +96,30 @@ def catalogue_top_k(
 class _Best:
     """The k best items of each user so far."""
 
-    def __init__(self, num_users: int, k: int, buffer: np.ndarray):
+    def __init__(self, num_users: int, k: int, block: int):
         self.keys = np.full((num_users, k), MISSING)
         self.worst = np.full(num_users, MISSING)  # key of the k-th best
         self.threshold = np.full(num_users, -np.inf, "float32")
         self.open = np.ones(num_users, bool)  # where any item may be among them
-        self.buffer = buffer
+        self.block = block  # scores that are looked at together
 
     def add(self, scores: np.ndarray, first_id: int, away: tuple) -> None:
         """Takes the scores of items of higher ids, but those at the places `away`."""
         width = scores.shape[1]
         if not width:
             return
-        better = self.buffer[: scores.size].reshape(scores.shape)
-        with np.errstate(invalid="ignore"):
-            np.greater(scores, self.threshold[:, None], out=better)
-        if self.open.any():
-            better[self.open] = True
-        better[away] = False
-        places = np.flatnonzero(better)
-        size = max(len(self.buffer) // _PARTS, 1)
-        for begin in range(0, len(places), size):
-            rows, columns = np.divmod(places[begin : begin + size], width)
+        away = tuple(places[np.argsort(away[0], kind="stable")] for places in away)
+        step = max(self.block // width, 1)
+        for start in range(0, len(scores), step):
+            users = slice(start, start + step)
+            with np.errstate(invalid="ignore"):
+                better = scores[users] > self.threshold[users, None]
+            if self.open[users].any():
+                better[self.open[users]] = True
+            part = slice(*np.searchsorted(away[0], [start, start + step]))
+            better[away[0][part] - start, away[1][part]] = False
+            rows, columns = np.divmod(np.flatnonzero(better), width)
+            rows += start
             keys = score_keys(scores[rows, columns], columns + first_id)
             above = keys > self.worst[rows]
             if above.any():
@@ -126,13 +128,12 @@ class _Best:
     def _merge(self, rows: np.ndarray, keys: np.ndarray) -> None:
         """Takes keys of users in increasing order."""
         k = self.keys.shape[1]
-        counts = np.bincount(rows, minlength=len(self.keys))
-        touched, width = np.flatnonzero(counts), counts.max()
-        number = np.cumsum(counts > 0) - 1
-        place = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
+        touched, first, counts = np.unique(rows, return_index=True, return_counts=True)
+        width = int(counts.max())
+        number = np.repeat(np.arange(len(touched)), counts)
         merged = np.full((len(touched), k + width), MISSING)
         merged[:, :k] = self.keys[touched]
-        merged[number[rows], k + place] = keys
+        merged[number, k + np.arange(len(rows)) - first[number]] = keys
         merged.partition(width, axis=1)
         self.keys[touched] = merged[:, width:]
         self.worst[touched] = merged[:, width]

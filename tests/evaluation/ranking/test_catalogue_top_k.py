@@ -7,6 +7,13 @@ import numpy as np
 import pytest
 
 from keras_recs.evaluation import ItemLists, catalogue_top_k
+from keras_recs.evaluation.ranking.score_keys import (
+    MAX_ITEMS,
+    MISSING,
+    ids_of_keys,
+    score_keys,
+    scores_of_keys,
+)
 
 NAN, INF = math.nan, math.inf
 
@@ -75,7 +82,7 @@ def test_more_items_than_a_chunk(order):
 
 def test_more_users_than_a_chunk():
     rng = np.random.default_rng(0)
-    check(whole(rng, 530, 2), whole(rng, 40, 2), 4, whole(rng, 40))
+    check(whole(rng, 1_040, 2), whole(rng, 30, 2), 4, whole(rng, 30))
 
 
 def test_numbers_that_are_not_whole():
@@ -94,10 +101,36 @@ def test_numbers_that_are_not_whole():
     assert all(len(set(row)) == 50 for row in ids.tolist())
 
 
-def test_zeros_of_both_signs_are_equal():
-    items = np.array([[0.0], [-0.0], [0.0], [-0.0]], "float32")
-    ids, _ = catalogue_top_k(np.ones((1, 1)), items, 3, np.array([0.0, -0.0, 0, 0]))
-    assert ids.tolist() == [[0, 1, 2]]
+def test_numbers_after_many_nan():
+    bias = np.full(9_000, NAN, "float32")
+    bias[[0, 1_300, 8_500, 8_999]] = 1, 2, -INF, 3
+    items = np.ones((9_000, 1), "float32")
+    ids, scores = catalogue_top_k(np.ones((1, 1)), items, 5, bias)
+    assert ids.tolist() == [[8_999, 1_300, 0, 8_500, 1]]
+    np.testing.assert_array_equal(scores, [[4, 3, 2, -INF, NAN]])
+
+
+@pytest.mark.parametrize("best", [0, 1_023, 1_024, 16_383, 16_384, 16_999])
+def test_the_ends_of_chunks(best):
+    items = np.zeros((17_000, 1), "float32")
+    items[best] = 1
+    ids, _ = catalogue_top_k(np.ones((2, 1)), items, 1)
+    assert ids.tolist() == [[best]] * 2
+
+
+def test_keys_have_the_order_of_the_ranking():
+    scores = np.array([INF, 2, 1e-40, 0.0, -0.0, -1e-40, -2, -INF, NAN], "float32")
+    keys = score_keys(scores, np.arange(9))
+    assert (np.diff(keys) < 0).all()
+    assert (keys > MISSING).all()
+    assert score_keys(-np.zeros(1, "float32"), np.ones(1, int)) == score_keys(
+        np.zeros(1, "float32"), np.ones(1, int)
+    )
+    np.testing.assert_array_equal(scores_of_keys(keys), scores)
+    assert ids_of_keys(keys).tolist() == list(range(9))
+    ends = score_keys(np.zeros(2, "float32"), np.array([0, MAX_ITEMS - 1]))
+    assert ids_of_keys(ends).tolist() == [0, MAX_ITEMS - 1]
+    assert ends[0] > ends[1]
 
 
 def test_nothing_to_rank():

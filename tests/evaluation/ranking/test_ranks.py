@@ -91,7 +91,7 @@ def test_ranks_of_a_catalogue(ties, with_bias, memory_bytes):
     assert ranks.tolist() == ranks_by_loop(scores, targets, lists, ties)
 
 
-@pytest.mark.parametrize("num_items", [23, 700, 8_200])
+@pytest.mark.parametrize("num_items", [23, 700, 16_500])
 def test_copies_of_an_item_tie(num_items):
     """Though products in float32 may differ in their last digit."""
     rng = np.random.default_rng(2)
@@ -117,10 +117,25 @@ def test_a_model_that_gives_all_items_one_embedding():
     assert catalogue_ranks(queries, items, targets).tolist() == [700] * 20
     ranks = catalogue_ranks(queries, items, targets, ties="optimistic")
     assert ranks.tolist() == [1] * 20
+    queries[3] = NAN
+    assert catalogue_ranks(queries, items, targets).tolist() == [700] * 20
     # But not where their biases differ.
+    queries[3] = 0
     bias = np.arange(700, dtype="float32")
     ranks = catalogue_ranks(queries, items, targets, bias)
     assert ranks.tolist() == (700 - targets).tolist()
+
+
+def test_an_item_that_is_there_twice():
+    rng = np.random.default_rng(0)
+    items = np.repeat(rng.normal(size=(300, 20)), 2, axis=0)
+    queries, targets = rng.normal(size=(64, 20)), rng.integers(600, size=64)
+    last = catalogue_ranks(queries, items, targets)
+    first = catalogue_ranks(queries, items, targets, ties="optimistic")
+    assert (last == first + 1).all()
+    twin = ItemLists.from_lists([[target ^ 1] for target in targets])
+    alone = catalogue_ranks(queries, items, targets, excluded=twin)
+    np.testing.assert_array_equal(alone, first)
 
 
 def test_a_catalogue_on_disk(tmp_path):
