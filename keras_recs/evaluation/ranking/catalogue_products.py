@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# The threads of a product wait for each other at its end: few large ones are faster, by
-# more than twice beside half of each of these sizes (benchmarks/catalogue.py).
+# The threads of a product wait for each other at its end, which costs most where other
+# programs run: few large products lose less by it.
 _QUERIES, _ITEMS = 1024, 16384
 _STEP = 16
 
@@ -16,8 +16,8 @@ _STEP = 16
 class CatalogueProducts:
     """Inner products of users with all items, which are never held all at once.
 
-    They are NumPy's: its product was measured to be twice as fast as TensorFlow's on
-    two cores, and its scores need not be copied to be worked on.
+    They are NumPy's, whose product was measured to be faster than TensorFlow's on two
+    cores (benchmarks/catalogue.py), and fills the same memory again and again.
 
     Args:
         queries: `(U, D)`.
