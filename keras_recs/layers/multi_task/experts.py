@@ -13,8 +13,8 @@ class Experts(keras.layers.Layer):
     """MLPs of one shape, computed in one matrix product a layer.
 
     Each has weights of its own. They read the same input, or each its own. Under
-    TensorFlow without a GPU each has a product of its own: eight experts of 256-128
-    train in two thirds of the time there (`benchmarks/multitask.md`).
+    TensorFlow without a GPU each has a product of its own, which spares moving what the
+    layers pass on between two layouts.
 
     Args:
         num_experts: int.
