@@ -29,8 +29,9 @@ class SessionSequences(SequenceBatches):
         end = np.inf if sampler is None else first_row + sampler.num_items
         if self.items.min() < 1 or self.items.max() >= end:
             raise ValueError(
-                "`sequences` must be rows of the items' table, from 1 (0 is padding) to "
-                f"before {end}. Received: from {self.items.min()} to {self.items.max()}"
+                "`sequences` must be rows of the items' table, from 1 (0 is padding) "
+                f"and before {end}. Received: from {self.items.min()} to "
+                f"{self.items.max()}"
             )
         self._name = name
         self._sampler = sampler

@@ -84,8 +84,8 @@ class NextItemModel(keras.Model):
             not isinstance(num_negatives, int) or num_negatives < least
         ):
             raise ValueError(
-                f"`num_negatives` must be an integer of at least {least} or None, which "
-                f"is the whole catalogue. Received: num_negatives={num_negatives!r}"
+                f"`num_negatives` must be an integer of at least {least}, or None: the "
+                f"whole catalogue. Received: num_negatives={num_negatives!r}"
             )
         if mask_row is not None and not 1 <= mask_row < first_row:
             raise ValueError(

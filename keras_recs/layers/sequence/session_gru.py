@@ -230,7 +230,9 @@ class _SessionCell(keras.layers.Layer):
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=(units, 3 * units), initializer=recurrent
         )
-        self.bias = self.add_weight(name="bias", shape=(3 * units,), initializer="zeros")
+        self.bias = self.add_weight(
+            name="bias", shape=(3 * units,), initializer="zeros"
+        )
         if self.reset_after:
             self.candidate_bias = self.add_weight(
                 name="candidate_bias", shape=(units,), initializer="zeros"
