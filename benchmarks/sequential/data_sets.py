@@ -18,11 +18,16 @@ class Sequences:
         lists: `ItemLists`: items from 0, oldest first.
         num_items: int.
         negatives: int array `(U, 99)` of given negatives of the test, or `None`.
+        prefixes: `ItemLists` of test sessions' events until some moment, or `None`.
+            With them all `lists` are sessions of the training part.
+        labels: int array: what came after each prefix, or `None`.
     """
 
     lists: ItemLists
     num_items: int
     negatives: np.ndarray | None = None
+    prefixes: ItemLists | None = None
+    labels: np.ndarray | None = None
 
 
 def read(name: str, data_dir: Path) -> Sequences:
@@ -30,7 +35,7 @@ def read(name: str, data_dir: Path) -> Sequences:
 
     Args:
         name: `"ml-1m"` or `"beauty"`, a line an action; `"s3rec-beauty"`, a line a
-            user.
+            user; `"diginetica"`, a line a session, in the order of time.
         data_dir: folder of all data sets.
     """
     if name == "s3rec-beauty":
@@ -40,6 +45,15 @@ def read(name: str, data_dir: Path) -> Sequences:
         negatives = np.array([given[row[0]] for row in rows]) - 1
         lists = ItemLists.from_lists([np.array(row[1:]) - 1 for row in rows])
         return Sequences(lists, int(lists.items.max()) + 1, negatives)
+    if name == "diginetica":
+        folder = data_dir / name
+        sessions = _rows(folder / "train_sessions.txt.gz")
+        lists = ItemLists.from_lists([np.array(row) - 1 for row in sessions])
+        tests = _rows(folder / "test.tsv.gz")  # the label comes last
+        prefixes = ItemLists.from_lists([np.array(row[:-1]) - 1 for row in tests])
+        labels = np.array([row[-1] for row in tests]) - 1
+        count = int(max(lists.items.max(), prefixes.items.max(), labels.max())) + 1
+        return Sequences(lists, count, prefixes=prefixes, labels=labels)
     by_user = defaultdict(list)
     for user, item in _rows(data_dir / "sequences" / f"{name}.txt.gz"):
         by_user[user].append(item - 1)

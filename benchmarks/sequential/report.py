@@ -9,11 +9,12 @@ COLUMNS = (
     ("authors", "100 uniform, as SASRec's authors"),
     ("unseen", "100 distinct unseen"),
     ("given", "given 99"),
+    ("sessions", "sessions, P@20 / MRR@20"),
 )
 
 
 def table(lines: list[dict]) -> str:
-    """HR@10 and NDCG@10 of each run by protocol, as Markdown."""
+    """HR@10 and NDCG@10 of each run by protocol, as Markdown; of sessions others."""
     by_run = defaultdict(list)
     for line in lines:
         by_run[line["run"]].append(line)
@@ -26,7 +27,7 @@ def table(lines: list[dict]) -> str:
         cells = [run, str(len(found))]
         for protocol, _ in COLUMNS:
             values = [line["test"].get(protocol) for line in found]
-            cells.append("" if None in values else _pair(values))
+            cells.append("" if None in values else _pair(values, protocol))
         cells += [
             ", ".join(f"{line['best_epoch']}, {line['steps']:,}" for line in found),
             f"{found[0]['parameters']:,}",
@@ -36,10 +37,11 @@ def table(lines: list[dict]) -> str:
     return "\n".join(shown)
 
 
-def _pair(values: list[dict]) -> str:
-    return " / ".join(
-        _mean([value[name] for value in values]) for name in ("hit_rate@10", "ndcg@10")
-    )
+def _pair(values: list[dict], protocol: str) -> str:
+    names = ("hit_rate@10", "ndcg@10")
+    if protocol == "sessions":
+        names = ("hit_rate@20", "mrr@20")
+    return " / ".join(_mean([value[name] for value in values]) for name in names)
 
 
 def _mean(values: list[float]) -> str:

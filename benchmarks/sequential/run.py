@@ -1,5 +1,6 @@
 """One run: training that an interruption does not lose, and its measurement."""
 
+import dataclasses
 import json
 import os
 import time
@@ -19,6 +20,7 @@ from keras_recs.evaluation import (
 )
 
 FIRST_ROW = 2  # after padding and unknown items
+HELD_OUT = 0.05  # of training sessions, the last ones: for validation
 KS = (5, 10, 20)
 SAVE_SECONDS = 20.0
 
@@ -43,6 +45,7 @@ def make_model(setting: Setting, data: Sequences, seed: int):
         "bce": losses.CandidateBinaryCrossentropy,
         "gbce": lambda: losses.GeneralizedBinaryCrossentropy(data.num_items, 0.75),
         "sampled_softmax": losses.SampledSoftmax,
+        "bpr_max": losses.BPRMax,
     }
     optimizer = keras.optimizers.Adam(setting.learning_rate, beta_2=setting.beta_2)
     model.compile(optimizer, by_name[setting.loss]())
@@ -65,6 +68,48 @@ def joined(a: ItemLists, b: ItemLists) -> ItemLists:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What is asked of a model.
+
+    Attributes:
+        history: `ItemLists`, what is known of each user.
+        targets: `ItemLists`, what came next, of some users one item.
+        seen: `ItemLists`, what is no candidate.
+    """
+
+    history: ItemLists
+    targets: ItemLists
+    seen: ItemLists
+
+
+def by_user(lists: ItemLists) -> tuple[ItemLists, Part, Part]:
+    """Training part, validation and test: the last events of each user."""
+    train, valid, test = leave_one_out(lists)
+    known = joined(train, valid)
+    return train, Part(train, valid, train), Part(known, test, known)
+
+
+def by_session(data: Sequences) -> tuple[ItemLists, Part, Part]:
+    """Training part, validation and test: each event of whole sessions but the first.
+
+    Seen items are candidates too: they often come again.
+    """
+    count = round((1 - HELD_OUT) * len(data.lists))
+    train, last = data.lists.part(0, count), data.lists.part(count, len(data.lists))
+    sessions = [last[i] for i in range(len(last))]
+    places = [(items, t) for items in sessions for t in range(1, len(items))]
+    prefixes = ItemLists.from_lists([items[:t] for items, t in places])
+    labels = np.array([items[t] for items, t in places])
+
+    def part(prefixes, labels):
+        targets = ItemLists(labels, np.arange(len(labels) + 1))
+        nothing = ItemLists(labels[:0], np.zeros(len(labels) + 1, int))
+        return Part(prefixes, targets, nothing)
+
+    return train, part(prefixes, labels), part(data.prefixes, data.labels)
+
+
 class Run:
     """A setting and a seed.
 
@@ -78,7 +123,10 @@ class Run:
     def __init__(self, name: str, seed: int, data_dir: Path, folder: Path):
         self.setting, self.seed = SETTINGS[name], seed
         self.data = read(self.setting.data_set, data_dir)
-        self.train, self.valid, self.test = leave_one_out(self.data.lists)
+        if self.data.prefixes is None:
+            self.train, self.valid, self.test = by_user(self.data.lists)
+        else:
+            self.train, self.valid, self.test = by_session(self.data)
         self.path = folder / f"{name.replace(' ', '_')}-{seed}.npz"
         self.model = make_model(self.setting, self.data, seed)
         self.query_model = self.model.query_model()
@@ -102,6 +150,19 @@ class Run:
                 drop_remainder=True,
                 seed=self.seed,
                 **setting.masking,
+            )
+        if setting.session is not None:
+            options = dict(setting.session)
+            counts = np.bincount(self.train.items, minlength=self.data.num_items)
+            if "alpha" in options:
+                sampler = data.PopularitySampler(counts, options.pop("alpha"))
+            return data.session_batches(
+                sequences,
+                setting.batch_size,
+                sampler=sampler,
+                first_row=FIRST_ROW,
+                seed=self.seed,
+                **options,
             )
         return data.next_item_batches(
             sequences,
@@ -147,58 +208,70 @@ class Run:
     def validate(self) -> dict:
         """Metrics of the validation events, by which the best epoch is chosen."""
         if self.setting.selection == "full":
-            return self.catalogue(self.valid, self.train, self.train)
+            return self.catalogue(self.valid)
+        users = np.flatnonzero(self.valid.targets.lengths)
         drawn = draw_negatives(
             self.train, self.data.num_items, distinct=False, seed=self.seed
         )
-        users = np.flatnonzero(self.valid.lengths)
-        return self.among(self.valid, drawn[users], self.train, users, "optimistic")
+        return self.among(self.valid, drawn[users], users, "optimistic")
 
     def result(self) -> dict:
         """What the best epoch's weights give on the test events."""
         self.model.set_weights(self.best)
-        seen = joined(self.train, self.valid)
-        found = {"full": self.catalogue(self.test, seen, seen)}
-        users = np.flatnonzero(self.test.lengths)
-        protocols = {
-            # With repetitions, and seen events of validation and test among them.
-            "authors": (self.train, False, "optimistic"),
-            "unseen": (joined(seen, self.test), True, "pessimistic"),
-        }
-        for name, (positives, distinct, ties) in protocols.items():
-            drawn = draw_negatives(
-                positives, self.data.num_items, distinct=distinct, seed=self.seed
-            )
-            found[name] = self.among(self.test, drawn[users], seen, users, ties)
-        if self.data.negatives is not None:
-            given = self.data.negatives[users]
-            found["given"] = self.among(self.test, given, seen, users, "pessimistic")
+        if self.data.prefixes is None:
+            found = {"full": self.catalogue(self.test), **self.by_candidates()}
+        else:
+            found = {"sessions": self.catalogue(self.test)}
         return {
             "test": found,
             "epochs": self.state["epoch"],
             "best_epoch": self.state["best_epoch"],
             "steps": self.state["best_epoch"] * self.batches().num_batches,
             "train_seconds": round(self.state["seconds"], 1),
-            "parameters": self.model.count_params(),
+            "parameters": sum(
+                int(np.prod(w.shape)) for w in self.model.trainable_weights
+            ),
             "valid_ndcg@10": round(self.state["best"], 5),
             "curve": self.curve,
         }
 
-    def catalogue(self, targets: ItemLists, history: ItemLists, seen: ItemLists):
+    def by_candidates(self) -> dict:
+        """What the model gives on the test events among drawn or given negatives."""
+        known, test = self.test.history, self.test.targets
+        users = np.flatnonzero(test.lengths)
+        protocols = {
+            # With repetitions, and seen events of validation and test among them.
+            "authors": (self.train, False, "optimistic"),
+            "unseen": (joined(known, test), True, "pessimistic"),
+        }
+        found = {}
+        for name, (positives, distinct, ties) in protocols.items():
+            drawn = draw_negatives(
+                positives, self.data.num_items, distinct=distinct, seed=self.seed
+            )
+            found[name] = self.among(self.test, drawn[users], users, ties)
+        if self.data.negatives is not None:
+            found["given"] = self.among(
+                self.test, self.data.negatives[users], users, "pessimistic"
+            )
+        return found
+
+    def catalogue(self, part: Part):
         """Metrics over all items but those seen."""
-        users = np.flatnonzero(targets.lengths)
-        queries = queries_of(self.query_model, history, self.setting.max_length)
+        users = np.flatnonzero(part.targets.lengths)
+        queries = queries_of(self.query_model, part.history, self.setting.max_length)
         vectors, biases = self.model.item_vectors()
         ranks = catalogue_ranks(
-            queries[users], vectors, targets.items, biases, _of(seen, users)
+            queries[users], vectors, part.targets.items, biases, _of(part.seen, users)
         )
         return ranking_metrics(ranks, KS)
 
-    def among(self, targets, negatives, history, users, ties):
-        """Metrics of events among drawn or given negatives."""
-        queries = queries_of(self.query_model, history, self.setting.max_length)
+    def among(self, part: Part, negatives, users, ties):
+        """Metrics among drawn or given negatives."""
+        history, max_length = part.history, self.setting.max_length
+        queries = queries_of(self.query_model, history, max_length)
         vectors, biases = self.model.item_vectors()
-        rows = np.concatenate([targets.items[:, None], negatives], axis=1)
+        rows = np.concatenate([part.targets.items[:, None], negatives], axis=1)
         scores = np.einsum("ud,und->un", queries[users], vectors[rows]) + biases[rows]
         return ranking_metrics(candidate_ranks(scores, ties), KS)
 

@@ -12,14 +12,16 @@ class Setting:
         data_set: string.
         model: string. Name of a builder.
         arguments: dict. Of the builder.
-        loss: string or `None`: `"bce"`, `"gbce"`, `"sampled_softmax"`, or over the
-            whole catalogue.
+        loss: string or `None`: `"bce"`, `"gbce"`, `"sampled_softmax"`, `"bpr_max"`, or
+            over the whole catalogue.
         max_length: int.
         unseen_negatives: bool. Whether the data give negatives that are no items of the
             user's training part.
         masking: dict or `None`. Of `masked_item_batches`, for a model of masked places.
-        batch_size: int. Users.
-        learning_rate: float. Of Adam.
+        session: dict or `None`. Of `session_batches`, for sessions side by side; with
+            `"alpha"` in the place of the sampler.
+        batch_size: int. Users, or slots.
+        learning_rate: float.
         beta_2: float. Of Adam.
         epochs: int. At most.
         every: int. Epochs between two validations.
@@ -36,6 +38,7 @@ class Setting:
     max_length: int
     unseen_negatives: bool = False
     masking: dict[str, Any] | None = None
+    session: dict[str, Any] | None = None
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta_2: float = 0.98
@@ -66,6 +69,39 @@ def _beauty(**others) -> Setting:
             "epochs": 200,
             "every": 2,
             "patience": 5,
+            **others,
+        }
+    )
+
+
+def _gru4rec(make, units, dropouts, num_negatives=None, slots=128, **others) -> Setting:
+    """One table for events and candidates, as wide as the GRU."""
+    return make(
+        **{
+            "model": "gru4rec",
+            "arguments": {
+                "hidden_units": (units,),
+                "embedding_dropout": dropouts[0],
+                "dropout": dropouts[1],
+                "num_slots": slots,
+                "num_negatives": num_negatives,
+                "initializer": "uniform",
+            },
+            "batch_size": slots,
+            "beta_2": 0.999,
+            **others,
+        }
+    )
+
+
+def _diginetica(**others) -> Setting:
+    return Setting(
+        **{
+            "data_set": "diginetica",
+            "max_length": 70,
+            "epochs": 60,
+            "every": 1,
+            "patience": 6,
             **others,
         }
     )
@@ -137,5 +173,54 @@ SETTINGS = {
     "s3rec-beauty sasrec ce": _beauty(
         data_set="s3rec-beauty",
         arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
+    ),
+    "diginetica gru4rec bpr-max": _gru4rec(
+        _diginetica,
+        256,
+        (0.25, 0.25),
+        num_negatives=2048,
+        loss="bpr_max",
+        session={"num_steps": 4, "num_negatives": 2048, "alpha": 0.5},
+    ),
+    "diginetica gru4rec sampled": _gru4rec(
+        _diginetica,
+        256,
+        (0.5, 0.25),
+        num_negatives=2048,
+        loss="sampled_softmax",
+        session={
+            "num_steps": 4,
+            "num_negatives": 2048,
+            "alpha": 0.5,
+            "correct": True,
+        },
+    ),
+    "diginetica gru4rec ce": _gru4rec(
+        _diginetica, 256, (0.5, 0.25), session={"num_steps": 4}
+    ),
+    "ml-1m gru4rec bpr-max": _gru4rec(
+        _movielens,
+        128,
+        (0.2, 0.2),
+        num_negatives=2048,
+        slots=64,
+        loss="bpr_max",
+        session={"num_steps": 32, "num_negatives": 2048, "alpha": 0.5},
+        epochs=400,
+        every=2,
+        patience=15,
+    ),
+    "ml-1m gru4rec ce": _gru4rec(
+        _movielens,
+        128,
+        (0.2, 0.2),
+        slots=64,
+        session={"num_steps": 32},
+        epochs=400,
+        every=2,
+        patience=15,
+    ),
+    "s3rec-beauty gru4rec ce": _gru4rec(
+        _beauty, 64, (0.5, 0.5), data_set="s3rec-beauty", session={"num_steps": 4}
     ),
 }

@@ -39,6 +39,7 @@ from keras_recs.layers.sequence.item_table import ItemTable
 from keras_recs.layers.sequence.local_attention import LocalAttention
 from keras_recs.layers.sequence.masked_sequence_head import MaskedSequenceHead
 from keras_recs.layers.sequence.position_embedding import PositionEmbedding
+from keras_recs.layers.sequence.session_gru import SessionGRU
 from keras_recs.layers.sequence.target_attention import TargetAttention
 from keras_recs.layers.sequence.transformer_block import TransformerBlock
 from keras_recs.layers.sequence.uniform_negatives import UniformNegatives
@@ -79,6 +80,7 @@ __all__ = [
     "PowerFeatures",
     "PredictionHeads",
     "QuotientRemainder",
+    "SessionGRU",
     "TableConfig",
     "TargetAttention",
     "TaskTowers",

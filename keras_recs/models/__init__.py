@@ -13,12 +13,14 @@ from keras_recs.models.embedding_options import EmbeddingOptions
 from keras_recs.models.esmm import esmm
 from keras_recs.models.finalmlp import finalmlp
 from keras_recs.models.fm import fm
+from keras_recs.models.gru4rec import gru4rec
 from keras_recs.models.logistic_regression import logistic_regression
 from keras_recs.models.masknet import masknet
 from keras_recs.models.mmoe import mmoe
 from keras_recs.models.next_item_model import NextItemModel
 from keras_recs.models.ple import ple
 from keras_recs.models.sasrec import sasrec
+from keras_recs.models.session_model import SessionModel
 from keras_recs.models.shared_bottom import shared_bottom
 from keras_recs.models.table_rows import table_rows
 from keras_recs.models.wide_and_deep import wide_and_deep
@@ -49,6 +51,7 @@ BUILDERS = (
 __all__ = [
     "EmbeddingOptions",
     "NextItemModel",
+    "SessionModel",
     "autoint",
     "bert4rec",
     "build_inputs",
@@ -61,6 +64,7 @@ __all__ = [
     "esmm",
     "finalmlp",
     "fm",
+    "gru4rec",
     "logistic_regression",
     "masknet",
     "mmoe",

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_recs.layers import ItemTable
+from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.losses import CandidateBinaryCrossentropy, catalogue_cross_entropy
 from keras_recs.register import register
 
@@ -21,6 +22,12 @@ class NextItemModel(keras.Model):
     `(B, T, n)`, and the compiled loss, such as `CandidateBinaryCrossentropy()`, sees
     their scores. The mean is over the places that have a target.
 
+    With `shares_negatives` all places of a batch share the draws, `"negatives"` `(n,)`,
+    and have each other's targets as negatives too: the scores of all places are one
+    matrix product. An item that a place's own target is does not count as its negative.
+    What the data give as `"log_counts"` `(B·T + n,)`, the log of how often each of the
+    targets and negatives is expected among them, is subtracted from their scores.
+
     Where most places have none the data may give `"places"` `(B, M)` and the targets
     there, `"next_item"` `(B, M)`: nothing is scored elsewhere, and the loss is the
     same. A model that learns what stands at masked places is asked by a mask after the
@@ -32,13 +39,17 @@ class NextItemModel(keras.Model):
         items: string. Name of the `ItemTable` among the model's layers.
         first_row: int. First row of the table that is an item: those before are padding
             and unknown items. Defaults to `2`.
-        num_negatives: int. Draws a place. Defaults to `None`: the whole catalogue.
+        num_negatives: int. Draws a place, or with `shares_negatives` a batch. Defaults
+            to `None`: the whole catalogue.
         use_bias: bool. A learned bias of each item. Defaults to `False`.
         chunk_size: int. Items whose scores are held at once where the whole catalogue
             is. Defaults to `32768`.
         seed: int. Of the draws. Defaults to `None`.
         mask_row: int. Row of the mask, one before `first_row`. Defaults to `None`:
             states come after events.
+        shares_negatives: bool. One set of candidates a batch. Defaults to `False`.
+        separate: bool. Score with another table than events are read from, as wide as
+            the states. Defaults to `False`.
 
     Raises:
         ValueError: for a layer that the model does not have, for numbers that are not
@@ -57,6 +68,8 @@ class NextItemModel(keras.Model):
         chunk_size=32768,
         seed=None,
         mask_row=None,
+        shares_negatives=False,
+        separate=False,
         **kwargs,
     ):
         super().__init__(inputs, outputs, **kwargs)
@@ -66,11 +79,12 @@ class NextItemModel(keras.Model):
                 f"`items` must be the model's ItemTable. Received: items={items!r}; "
                 f"the model has {names}"
             )
+        least = 0 if shares_negatives else 1  # beside each other's targets
         if num_negatives is not None and (
-            not isinstance(num_negatives, int) or num_negatives < 1
+            not isinstance(num_negatives, int) or num_negatives < least
         ):
             raise ValueError(
-                "`num_negatives` must be a positive integer or None, which is the "
+                f"`num_negatives` must be an integer of at least {least}, or None: the "
                 f"whole catalogue. Received: num_negatives={num_negatives!r}"
             )
         if mask_row is not None and not 1 <= mask_row < first_row:
@@ -91,20 +105,27 @@ class NextItemModel(keras.Model):
         self.chunk_size = chunk_size
         self.seed = seed
         self.mask_row = mask_row
+        self.shares_negatives = shares_negatives
+        self.separate = separate
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._candidate_loss = None
+        self.item_table = table = self.get_layer(items)
+        if separate:
+            self.item_table = ItemTable(
+                table.num_rows,
+                outputs["states"].shape[-1],
+                table.num_shards,
+                renewed_initializer(table.initializer, 1),
+                table.regularizer,
+                name="candidates",
+            )
+            self.item_table.build()
         self.item_biases = None
         if use_bias:
-            table = self.item_table
             self.item_biases = ItemTable(
                 table.num_rows, 1, table.num_shards, "zeros", name="item_biases"
             )
             self.item_biases.build()
-
-    @property
-    def item_table(self):
-        """The `ItemTable`."""
-        return self.get_layer(self.items)
 
     def compile(self, optimizer="rmsprop", loss=None, **kwargs):
         """As `keras.Model.compile`.
@@ -143,6 +164,8 @@ class NextItemModel(keras.Model):
         is_there = ops.cast(targets >= self.first_row, "float32")  # (B, T)
         if self.num_negatives is None and "negatives" not in y:
             loss = self._over_catalogue(states, targets, is_there)
+        elif self.shares_negatives:
+            loss = self._over_shared(states, targets, is_there, y)
         else:
             loss = self._over_candidates(states, targets, is_there, y)
         for extra in self.losses:
@@ -217,13 +240,8 @@ class NextItemModel(keras.Model):
     def _over_candidates(self, states, targets, is_there, y):
         negatives = y.get("negatives")
         if negatives is None:
-            negatives = keras.random.randint(
-                (*ops.shape(targets), self.num_negatives),
-                self.first_row,
-                self.item_table.num_rows,
-                dtype="int32",
-                seed=self.seed_generator,
-            )  # (B, T, n)
+            shape = (*ops.shape(targets), self.num_negatives)
+            negatives = self._draw(shape)  # (B, T, n)
         positives = ops.expand_dims(ops.cast(targets, negatives.dtype), -1)
         rows = ops.concatenate([positives, negatives], axis=-1)  # (B, T, 1 + n)
         scores = self.score(states, rows)
@@ -234,6 +252,35 @@ class NextItemModel(keras.Model):
         counts = ops.concatenate([ops.ones_like(positives) > 0, counts], axis=-1)
         counts = ops.cast(counts, "float32") * ops.expand_dims(is_there, -1)
         return self._candidate_loss(counts, scores)
+
+    def _over_shared(self, states, targets, is_there, y):
+        negatives = y.get("negatives")
+        if negatives is None:
+            negatives = self._draw((self.num_negatives,))
+        states = ops.reshape(states, (-1, states.shape[-1]))  # (N, D), N = B·T
+        targets = ops.reshape(ops.cast(targets, negatives.dtype), (-1, 1))  # (N, 1)
+        is_there = ops.reshape(is_there, (-1, 1))  # (N, 1)
+        rows = ops.concatenate([targets[:, 0], negatives])  # (C,), C = N + n
+        own, scores = self.score(states, targets), self.score(states, rows)
+        if "log_counts" in y:
+            logs = ops.cast(y["log_counts"], "float32")  # (C,)
+            own = own - ops.expand_dims(logs[: ops.shape(own)[0]], -1)
+            scores = scores - logs
+        counts = ops.logical_and(rows >= self.first_row, ops.not_equal(rows, targets))
+        counts = ops.cast(counts, "float32") * is_there  # (N, C)
+        return self._candidate_loss(
+            ops.concatenate([is_there, counts], axis=-1),
+            ops.concatenate([own, scores], axis=-1),  # (N, 1 + C)
+        )
+
+    def _draw(self, shape):
+        return keras.random.randint(
+            shape,
+            self.first_row,
+            self.item_table.num_rows,
+            dtype="int32",
+            seed=self.seed_generator,
+        )
 
     def get_config(self):
         """The functional model and the other arguments."""
@@ -247,6 +294,8 @@ class NextItemModel(keras.Model):
             "chunk_size": self.chunk_size,
             "seed": self.seed,
             "mask_row": self.mask_row,
+            "shares_negatives": self.shares_negatives,
+            "separate": self.separate,
         }
 
     @classmethod
