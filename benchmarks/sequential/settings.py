@@ -5,6 +5,23 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """What goes before a run.
+
+    Attributes:
+        objective: dict. Of the builder.
+        batch_size: int. Parts of sequences.
+        learning_rate: float. Of Adam.
+        epochs: int.
+    """
+
+    objective: dict[str, Any]
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    epochs: int = 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
     """A run, but for its seed.
 
@@ -18,6 +35,7 @@ class Setting:
         unseen_negatives: bool. Whether the data give negatives that are no items of the
             user's training part.
         masking: dict or `None`. Of `masked_item_batches`, for a model of masked places.
+        pretraining: `Pretraining` or `None`.
         batch_size: int. Users.
         learning_rate: float. Of Adam.
         beta_2: float. Of Adam.
@@ -33,6 +51,7 @@ class Setting:
     max_length: int
     unseen_negatives: bool = False
     masking: dict[str, Any] | None = None
+    pretraining: Pretraining | None = None
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta_2: float = 0.98
@@ -62,6 +81,18 @@ def _beauty(**others) -> Setting:
             "epochs": 200,
             "every": 2,
             "patience": 5,
+            **others,
+        }
+    )
+
+
+def _s3rec(**others) -> Setting:
+    return _beauty(
+        **{
+            "data_set": "s3rec-beauty",
+            "model": "s3rec",
+            "beta_2": 0.999,
+            "pretraining": Pretraining(objective={"form": "authors"}),
             **others,
         }
     )
@@ -117,5 +148,20 @@ SETTINGS = {
     "s3rec-beauty sasrec ce": _beauty(
         data_set="s3rec-beauty",
         arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
+    ),
+    # The authors' weights and form of the objectives, places and rates; they pre-train
+    # on 200 parts a step.
+    "s3rec-beauty s3rec": _s3rec(
+        arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5},
+        loss="bce",
+        unseen_negatives=True,
+        batch_size=256,
+        epochs=1000,
+        every=5,
+        patience=20,
+    ),
+    "s3rec-beauty s3rec ce": _s3rec(
+        arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5}
+        | {"num_negatives": None},
     ),
 }

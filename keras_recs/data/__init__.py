@@ -21,6 +21,7 @@ from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
 from keras_recs.data.rate_table import RateTable
 from keras_recs.data.row_counts import row_counts
+from keras_recs.data.s3rec_batches import s3rec_batches
 from keras_recs.data.split import Split
 from keras_recs.data.synthetic_clicks import synthetic_clicks
 from keras_recs.data.tfrecord_dataset import tfrecord_dataset
@@ -46,6 +47,7 @@ __all__ = [
     "parse_spec",
     "prepare",
     "row_counts",
+    "s3rec_batches",
     "synthetic_clicks",
     "tfrecord_dataset",
     "write_tfrecords",
