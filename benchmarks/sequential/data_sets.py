@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -21,11 +22,14 @@ class Sequences:
         prefixes: `ItemLists` of test sessions' events until some moment, or `None`.
             With them all `lists` are sessions of the training part.
         labels: int array: what came after each prefix, or `None`.
+        attributes: int array `(num_items, n)` of each item's attributes from 1, and 0
+            where it has less, or `None`.
     """
 
     lists: ItemLists
     num_items: int
     negatives: np.ndarray | None = None
+    attributes: np.ndarray | None = None
     prefixes: ItemLists | None = None
     labels: np.ndarray | None = None
 
@@ -44,7 +48,9 @@ def read(name: str, data_dir: Path) -> Sequences:
         given = {row[0]: row[1:] for row in _rows(folder / "test_negatives.txt.gz")}
         negatives = np.array([given[row[0]] for row in rows]) - 1
         lists = ItemLists.from_lists([np.array(row[1:]) - 1 for row in rows])
-        return Sequences(lists, int(lists.items.max()) + 1, negatives)
+        num_items = int(lists.items.max()) + 1
+        attributes = _attributes(folder / "item2attributes.json.gz", num_items)
+        return Sequences(lists, num_items, negatives, attributes)
     if name == "diginetica":
         folder = data_dir / name
         sessions = _rows(folder / "train_sessions.txt.gz")
@@ -59,6 +65,15 @@ def read(name: str, data_dir: Path) -> Sequences:
         by_user[user].append(item - 1)
     lists = ItemLists.from_lists(by_user.values())
     return Sequences(lists, int(lists.items.max()) + 1)
+
+
+def _attributes(path: Path, num_items: int) -> np.ndarray:
+    with gzip.open(path, "rt", encoding="ascii") as file:
+        found = {int(item) - 1: own for item, own in json.load(file).items()}
+    table = np.zeros((num_items, max(len(own) for own in found.values())), "int32")
+    for item, own in found.items():
+        table[item, : len(own)] = own
+    return table
 
 
 def _rows(path: Path) -> list[list[int]]:

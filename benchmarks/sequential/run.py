@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sequential.data_sets import Sequences, read
+from benchmarks.sequential.pretraining import Pretrained
 from benchmarks.sequential.settings import SETTINGS, Setting
 from keras_recs.evaluation import (
     ItemLists,
@@ -130,6 +131,9 @@ class Run:
         self.path = folder / f"{name.replace(' ', '_')}-{seed}.npz"
         self.model = make_model(self.setting, self.data, seed)
         self.query_model = self.model.query_model()
+        self.pretrained = None
+        if self.setting.pretraining is not None:
+            self.pretrained = Pretrained(self.setting, self.data, seed, folder)
         self.best: list[np.ndarray] = []
         self.state = {"epoch": 0, "best": -1.0, "best_epoch": 0, "seconds": 0.0}
         self.curve: list[list[float]] = []
@@ -179,6 +183,10 @@ class Run:
         setting = self.setting
         batches = self.batches()
         self._restore()
+        if self.pretrained is not None and not self.state["epoch"]:
+            if not self.pretrained.go_on(end):
+                return False
+            self.pretrained.hand_on(self.model)
         batches.epoch = self.state["epoch"]
         last_saved = time.monotonic()
         while not self._is_through():
@@ -233,6 +241,7 @@ class Run:
             ),
             "valid_ndcg@10": round(self.state["best"], 5),
             "curve": self.curve,
+            **(self.pretrained.result() if self.pretrained is not None else {}),
         }
 
     def by_candidates(self) -> dict:

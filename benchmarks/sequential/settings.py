@@ -5,6 +5,23 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """What goes before a run.
+
+    Attributes:
+        objective: dict. Of the builder.
+        batch_size: int. Parts of sequences.
+        learning_rate: float. Of Adam.
+        epochs: int.
+    """
+
+    objective: dict[str, Any]
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    epochs: int = 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
     """A run, but for its seed.
 
@@ -22,6 +39,9 @@ class Setting:
             `"alpha"` in the place of the sampler.
         batch_size: int. Users, or slots.
         learning_rate: float.
+        pretraining: `Pretraining` or `None`.
+        batch_size: int. Users.
+        learning_rate: float. Of Adam.
         beta_2: float. Of Adam.
         epochs: int. At most.
         every: int. Epochs between two validations.
@@ -39,6 +59,7 @@ class Setting:
     unseen_negatives: bool = False
     masking: dict[str, Any] | None = None
     session: dict[str, Any] | None = None
+    pretraining: Pretraining | None = None
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta_2: float = 0.98
@@ -107,13 +128,25 @@ def _diginetica(**others) -> Setting:
     )
 
 
+def _s3rec(**others) -> Setting:
+    return _beauty(
+        **{
+            "data_set": "s3rec-beauty",
+            "model": "s3rec",
+            "beta_2": 0.999,
+            "pretraining": Pretraining(objective={"form": "authors"}),
+            **others,
+        }
+    )
+
+
 SETTINGS = {
     # As the authors' code: one unseen negative, 50 wide.
     "ml-1m sasrec bce": _movielens(
         arguments={"embedding_dim": 50, "num_negatives": 1},
         loss="bce",
         unseen_negatives=True,
-        patience=40,
+        patience=25,
         selection="authors",
     ),
     "ml-1m sasrec ce": _movielens(
@@ -121,6 +154,9 @@ SETTINGS = {
     ),
     "ml-1m sasrec ce 128": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": None}
+    ),
+    "ml-1m sasrec ce 128 dropout .5": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.5}
     ),
     "ml-1m sasrec ce 128 dropout .3": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.3}
@@ -140,7 +176,7 @@ SETTINGS = {
         batch_size=256,
         epochs=16000,
         every=50,
-        patience=20,
+        patience=10,
     ),
     "ml-1m bert4rec 128": _movielens(
         model="bert4rec",
@@ -149,7 +185,7 @@ SETTINGS = {
         batch_size=256,
         epochs=16000,
         every=50,
-        patience=20,
+        patience=10,
     ),
     "beauty bert4rec": _beauty(
         model="bert4rec",
@@ -222,5 +258,20 @@ SETTINGS = {
     ),
     "s3rec-beauty gru4rec ce": _gru4rec(
         _beauty, 64, (0.5, 0.5), data_set="s3rec-beauty", session={"num_steps": 4}
+    ),
+    # The authors' weights and form of the objectives, places and rates; they pre-train
+    # on 200 parts a step.
+    "s3rec-beauty s3rec": _s3rec(
+        arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5},
+        loss="bce",
+        unseen_negatives=True,
+        batch_size=256,
+        epochs=1000,
+        every=5,
+        patience=20,
+    ),
+    "s3rec-beauty s3rec ce": _s3rec(
+        arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5}
+        | {"num_negatives": None},
     ),
 }

@@ -21,6 +21,7 @@ from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
 from keras_recs.data.rate_table import RateTable
 from keras_recs.data.row_counts import row_counts
+from keras_recs.data.s3rec_batches import s3rec_batches
 from keras_recs.data.session_batches import session_batches
 from keras_recs.data.split import Split
 from keras_recs.data.synthetic_clicks import synthetic_clicks
@@ -47,6 +48,7 @@ __all__ = [
     "parse_spec",
     "prepare",
     "row_counts",
+    "s3rec_batches",
     "session_batches",
     "synthetic_clicks",
     "tfrecord_dataset",

@@ -35,6 +35,7 @@ from keras_recs.layers.sequence.augru import AUGRU
 from keras_recs.layers.sequence.bilinear_attention import BilinearAttention
 from keras_recs.layers.sequence.causal_self_attention import CausalSelfAttention
 from keras_recs.layers.sequence.interest_extractor import InterestExtractor
+from keras_recs.layers.sequence.item_attributes import ItemAttributes
 from keras_recs.layers.sequence.item_table import ItemTable
 from keras_recs.layers.sequence.local_attention import LocalAttention
 from keras_recs.layers.sequence.masked_sequence_head import MaskedSequenceHead
@@ -68,6 +69,7 @@ __all__ = [
     "FeatureInput",
     "FieldAttention",
     "InterestExtractor",
+    "ItemAttributes",
     "ItemTable",
     "LinearTerm",
     "LocalAttention",

@@ -3,6 +3,7 @@
 from keras_recs.models.autoint import autoint
 from keras_recs.models.bert4rec import bert4rec
 from keras_recs.models.build_inputs import build_inputs
+from keras_recs.models.contrastive_item_model import ContrastiveItemModel
 from keras_recs.models.dcn import dcn
 from keras_recs.models.dcn_v2 import dcn_v2
 from keras_recs.models.deepfm import deepfm
@@ -19,6 +20,8 @@ from keras_recs.models.masknet import masknet
 from keras_recs.models.mmoe import mmoe
 from keras_recs.models.next_item_model import NextItemModel
 from keras_recs.models.ple import ple
+from keras_recs.models.s3rec import s3rec
+from keras_recs.models.s3rec_pretraining import S3RecPretraining
 from keras_recs.models.sasrec import sasrec
 from keras_recs.models.session_model import SessionModel
 from keras_recs.models.shared_bottom import shared_bottom
@@ -49,8 +52,10 @@ BUILDERS = (
 )
 
 __all__ = [
+    "ContrastiveItemModel",
     "EmbeddingOptions",
     "NextItemModel",
+    "S3RecPretraining",
     "SessionModel",
     "autoint",
     "bert4rec",
@@ -69,6 +74,7 @@ __all__ = [
     "masknet",
     "mmoe",
     "ple",
+    "s3rec",
     "sasrec",
     "shared_bottom",
     "table_rows",

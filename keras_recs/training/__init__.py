@@ -1,6 +1,7 @@
 """Training under a tf.distribute strategy, and what a run leaves behind."""
 
 from keras_recs.training.calibrate_down_sampling import calibrate_down_sampling
+from keras_recs.training.copy_weights import copy_weights
 from keras_recs.training.evict_stale_keys import EvictStaleKeys
 from keras_recs.training.exact_metrics import ExactMetrics
 from keras_recs.training.fit import fit
@@ -33,6 +34,7 @@ __all__ = [
     "TaskCosines",
     "UncertaintyWeights",
     "calibrate_down_sampling",
+    "copy_weights",
     "fit",
     "grow_table",
     "initialize_table",
