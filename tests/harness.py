@@ -274,6 +274,15 @@ def _steps(batch):
     return [steps, _rng(batch).uniform(size=mask.shape).astype("float32"), mask]
 
 
+def _sessions(batch):
+    """Steps, where sessions begin, a mask and the states of two layers."""
+    steps = _floats(3, 3)(batch)["inputs"]
+    starts = np.resize([[True, False, True], [False] * 3], (batch, 3))
+    mask = np.resize([[True, True, False], [True] * 3, [False] * 3], (batch, 3))
+    states = [_floats(n)(batch + n)["inputs"][:batch] for n in (5, 4)]
+    return {"inputs": [steps, starts, mask, *states]}
+
+
 def layer_cases(folder):
     """A case for each registered layer class, by name.
 
@@ -493,6 +502,19 @@ def layer_cases(folder):
         "PositionEmbedding": LayerCase(
             {"max_length": 5, "initializer": "glorot_normal", "regularizer": "l2"},
             _floats(3, 4),
+        ),
+        # Called with states, it carries nothing; that has its own tests.
+        "SessionGRU": LayerCase(
+            {
+                "hidden_units": (5, 4),
+                "reset_after": True,
+                "dropout": 0.25,
+                "num_slots": 2,
+                "kernel_initializer": "glorot_normal",
+                "recurrent_initializer": "glorot_uniform",
+                "seed": 3,
+            },
+            _sessions,
         ),
         "TransformerBlock": LayerCase(
             {

@@ -221,9 +221,10 @@ SETTINGS = {
     "diginetica gru4rec sampled": _gru4rec(
         _diginetica,
         256,
-        (0.5, 0.25),
+        (0.25, 0.25),
         num_negatives=2048,
         loss="sampled_softmax",
+        learning_rate=4e-3,
         session={
             "num_steps": 4,
             "num_negatives": 2048,
@@ -232,7 +233,7 @@ SETTINGS = {
         },
     ),
     "diginetica gru4rec ce": _gru4rec(
-        _diginetica, 256, (0.5, 0.25), session={"num_steps": 4}
+        _diginetica, 256, (0.25, 0.25), session={"num_steps": 4}, learning_rate=4e-3
     ),
     "ml-1m gru4rec bpr-max": _gru4rec(
         _movielens,

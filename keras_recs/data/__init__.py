@@ -20,6 +20,7 @@ from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
 from keras_recs.data.rate_table import RateTable
+from keras_recs.data.read_sequences import read_sequences
 from keras_recs.data.row_counts import row_counts
 from keras_recs.data.s3rec_batches import s3rec_batches
 from keras_recs.data.session_batches import session_batches
@@ -47,6 +48,7 @@ __all__ = [
     "parse_examples",
     "parse_spec",
     "prepare",
+    "read_sequences",
     "row_counts",
     "s3rec_batches",
     "session_batches",

@@ -78,7 +78,7 @@ def gru4rec(
     # === Embed ===
     table = ItemTable(
         sizes.num_rows,
-        embedding_dim or hidden_units[-1],
+        hidden_units[-1] if embedding_dim is None else embedding_dim,
         num_shards=num_shards,
         initializer=initializer,
         name="items",
