@@ -82,13 +82,13 @@ class Pretrained:
         if self._is_through():
             return True
         model, batches = self.make(), self.batches()
-        batches.epoch = self.state["epoch"]
         last_saved = time.monotonic()
         while not self._is_through():
             start, epoch = time.monotonic(), self.state["epoch"]
-            history = model.fit(
-                batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0
-            )
+            batches.epoch = epoch  # `fit` counts on at its start too
+            # The order is the epoch's own; `shuffle` would go by a global state.
+            span = {"initial_epoch": epoch, "epochs": epoch + 1}
+            history = model.fit(batches, **span, shuffle=False, verbose=0)
             loss = history.history["loss"][-1] / self.plan.batch_size
             seconds = time.monotonic() - start
             self.state["epoch"] += 1
