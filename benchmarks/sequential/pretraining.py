@@ -15,6 +15,22 @@ FIRST_ROW = 2  # after padding and unknown items
 SAVE_SECONDS = 20.0
 
 
+def attribute_table(data: Sequences) -> np.ndarray:
+    """The attributes of each row of the items' table."""
+    return np.pad(data.attributes, ((FIRST_ROW, 0), (0, 0)))
+
+
+def partners(data: Sequences) -> np.ndarray:
+    """Rows of items by row that share most attributes."""
+    from keras_recs.data import similar_items
+
+    table = attribute_table(data)
+    groups = [
+        np.flatnonzero((table == number).any(1)) for number in range(1, table.max() + 1)
+    ]
+    return similar_items(groups, len(table))
+
+
 class Pretrained:
     """Pre-training of S3-Rec on the training parts.
 
@@ -52,7 +68,7 @@ class Pretrained:
         arguments = {
             **self.setting.arguments,
             "stage": "pretrain",
-            "attributes": np.pad(self.data.attributes, ((FIRST_ROW, 0), (0, 0))),
+            "attributes": attribute_table(self.data),
             "objective": self.plan.objective,
         }
         model = models.s3rec(Schema([feature], []), seed=self.seed, **arguments)
