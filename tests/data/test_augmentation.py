@@ -150,13 +150,13 @@ def test_views_and_pairs():
 
 
 def test_default_views():
-    x, y = contrastive_batches(SEQUENCES, T, 4)[0]
+    _, y = contrastive_batches(SEQUENCES, T, 4)[0]
     assert "item_pairs" not in y and (y["views"][:, :, -1] > 0).all()
 
 
 def test_bad_input():
     rng = np.random.default_rng(0)
-    for name, alter in ALTERATIONS.items():
+    for alter in ALTERATIONS.values():
         with pytest.raises(ValueError, match=r"`rows` must be integers.*\(4,\)"):
             alter(np.arange(4), 0.5, rng)
         with pytest.raises(ValueError, match=r"`share` must be.*share=1\.5"):

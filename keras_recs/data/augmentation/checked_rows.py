@@ -23,8 +23,6 @@ def checked_rows(rows, share):
             f"shape {rows.shape}"
         )
     if not 0 <= share <= 1:
-        raise ValueError(
-            f"`share` must be from 0 to 1. Received: share={share}"
-        )
+        raise ValueError(f"`share` must be from 0 to 1. Received: share={share}")
     is_there = rows != 0
     return rows, is_there, is_there.sum(1, keepdims=True)
