@@ -15,6 +15,22 @@ FIRST_ROW = 2  # after padding and unknown items
 SAVE_SECONDS = 20.0
 
 
+def attribute_table(data: Sequences) -> np.ndarray:
+    """The attributes of each row of the items' table."""
+    return np.pad(data.attributes, ((FIRST_ROW, 0), (0, 0)))
+
+
+def partners(data: Sequences) -> np.ndarray:
+    """Rows of items by row that share most attributes."""
+    from keras_recs.data import similar_items
+
+    table = attribute_table(data)
+    groups = [
+        np.flatnonzero((table == number).any(1)) for number in range(1, table.max() + 1)
+    ]
+    return similar_items(groups, len(table))
+
+
 class Pretrained:
     """Pre-training of S3-Rec on the training parts.
 
@@ -52,7 +68,7 @@ class Pretrained:
         arguments = {
             **self.setting.arguments,
             "stage": "pretrain",
-            "attributes": np.pad(self.data.attributes, ((FIRST_ROW, 0), (0, 0))),
+            "attributes": attribute_table(self.data),
             "objective": self.plan.objective,
         }
         model = models.s3rec(Schema([feature], []), seed=self.seed, **arguments)
@@ -82,13 +98,13 @@ class Pretrained:
         if self._is_through():
             return True
         model, batches = self.make(), self.batches()
-        batches.epoch = self.state["epoch"]
         last_saved = time.monotonic()
         while not self._is_through():
             start, epoch = time.monotonic(), self.state["epoch"]
-            history = model.fit(
-                batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0
-            )
+            batches.epoch = epoch  # `fit` counts on at its start too
+            # The order is the epoch's own; `shuffle` would go by a global state.
+            span = {"initial_epoch": epoch, "epochs": epoch + 1}
+            history = model.fit(batches, **span, shuffle=False, verbose=0)
             loss = history.history["loss"][-1] / self.plan.batch_size
             seconds = time.monotonic() - start
             self.state["epoch"] += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sequential.data_sets import Sequences, read
-from benchmarks.sequential.pretraining import Pretrained
+from benchmarks.sequential.pretraining import Pretrained, attribute_table, partners
 from benchmarks.sequential.settings import SETTINGS, Setting
 from keras_recs.evaluation import (
     ItemLists,
@@ -40,7 +40,10 @@ def make_model(setting: Setting, data: Sequences, seed: int):
         padding="left",
     )
     builder = getattr(models, setting.model)
-    model = builder(Schema([feature], []), seed=seed, **setting.arguments)
+    arguments = dict(setting.arguments)
+    if arguments.get("stage") == "joint":
+        arguments["attributes"] = attribute_table(data)
+    model = builder(Schema([feature], []), seed=seed, **arguments)
     by_name = {
         None: lambda: None,
         "bce": losses.CandidateBinaryCrossentropy,
@@ -168,7 +171,10 @@ class Run:
                 seed=self.seed,
                 **options,
             )
-        return data.next_item_batches(
+        make, options = data.next_item_batches, {}
+        if setting.arguments.get("stage") == "joint":
+            make, options = data.contrastive_batches, {"partners": partners(self.data)}
+        return make(
             sequences,
             setting.max_length,
             setting.batch_size,
@@ -176,6 +182,7 @@ class Run:
             first_row=FIRST_ROW,
             drop_remainder=True,
             seed=self.seed,
+            **options,
         )
 
     def go_on(self, end: float) -> bool:

@@ -275,4 +275,9 @@ SETTINGS = {
         arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5}
         | {"num_negatives": None},
     ),
+    "s3rec-beauty s3rec joint": _s3rec(
+        arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5}
+        | {"num_negatives": None, "stage": "joint"},
+        pretraining=None,
+    ),
 }

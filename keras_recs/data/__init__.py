@@ -4,6 +4,12 @@ What needs TensorFlow imports it when it is called.
 """
 
 from keras_recs.data.array_dataset import array_dataset
+from keras_recs.data.augmentation.crop_events import crop_events
+from keras_recs.data.augmentation.mask_events import mask_events
+from keras_recs.data.augmentation.reorder_events import reorder_events
+from keras_recs.data.augmentation.similar_items import similar_items
+from keras_recs.data.augmentation.substitute_events import substitute_events
+from keras_recs.data.contrastive_batches import contrastive_batches
 from keras_recs.data.down_sample_frequent import DownSampleFrequent
 from keras_recs.data.down_sample_negatives import DownSampleNegatives
 from keras_recs.data.historical_rates import historical_rates
@@ -40,18 +46,24 @@ __all__ = [
     "Split",
     "UniformSampler",
     "array_dataset",
+    "contrastive_batches",
+    "crop_events",
     "historical_rates",
     "id_dropout",
     "in_batch_negatives",
+    "mask_events",
     "masked_item_batches",
     "next_item_batches",
     "parse_examples",
     "parse_spec",
     "prepare",
     "read_sequences",
+    "reorder_events",
     "row_counts",
     "s3rec_batches",
     "session_batches",
+    "similar_items",
+    "substitute_events",
     "synthetic_clicks",
     "tfrecord_dataset",
     "write_tfrecords",

@@ -151,13 +151,15 @@ class S3RecPretraining(keras.Model):
             ops.reshape(last, (3, -1, last.shape[-1])), num=3
         )
         context = sp(context)  # (B, D)
+        has_segment = ops.cast(y["segment"][:, -1] > 0, "float32")  # (B,)
+        segment_losses = self._pair_loss(
+            _products(context, own), _products(context, other)
+        )
         return {
             "aap": self._attribute_loss(aap(asked), rows, is_seen),
             "mip": ops.sum(is_masked * self._pair_loss(right, wrong)),
             "map": self._attribute_loss(masked_attributes(states), targets, is_masked),
-            "sp": ops.sum(
-                self._pair_loss(_products(context, own), _products(context, other))
-            ),
+            "sp": ops.sum(has_segment * segment_losses),
         }
 
     def _attribute_loss(self, asked, rows, counts):

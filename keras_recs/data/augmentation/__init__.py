@@ -1,0 +1,1 @@
+"""Altered forms of sequences."""
