@@ -37,7 +37,7 @@ SECONDS = flags.DEFINE_float("seconds", 2.0, "Of a turn.")
 TORCH = flags.DEFINE_string(
     "torch_python",
     None,
-    "Interpreter with PyTorch. Default: that of .venv-peers/torch_rechub, on a GPU this.",
+    "Interpreter with PyTorch: that of .venv-peers/torch_rechub, or on a GPU this one.",
 )
 OUTPUT = flags.DEFINE_string("output", "benchmarks/results", "Folder of the JSON.")
 REPORT = flags.DEFINE_bool("report", False, "Only print the table.")

@@ -1,5 +1,6 @@
 """Softmax cross-entropy over a whole catalogue, a part of it at a time."""
 
+import keras
 from keras import ops
 
 from keras_recs.losses.scan_chunks import scan_chunks
@@ -8,13 +9,19 @@ from keras_recs.losses.scan_chunks import scan_chunks
 _START = -1e30
 
 
-def catalogue_cross_entropy(hidden, table, targets, bias=None, chunk_size=8192):
+def catalogue_cross_entropy(
+    hidden, table, targets, bias=None, chunk_size=8192, weights=None
+):
     """−log softmax(h Eᵀ + b) at the target, for tables of any length.
 
     No tensor of N × V scores exists: the scores of `chunk_size` items are made, used
     and dropped, and made again for the gradient. It takes one more matrix product than
     the plain form, to which it is equal, and `N × chunk_size` numbers a few times. Its
     gradient has no gradient of its own.
+
+    With `weights` it is the weighed sum of the losses, whose gradient is made beside
+    it, from the same scores: those of all items for a part of the N, of as many numbers
+    in all. Where no gradient is wanted that is wasted.
 
     Args:
         hidden: `(N, D)`, such as the positions of a batch of sequences that count.
@@ -23,9 +30,10 @@ def catalogue_cross_entropy(hidden, table, targets, bias=None, chunk_size=8192):
         targets: int `(N,)` in `[0, V)`.
         bias: `(V,)`. Defaults to `None`: none.
         chunk_size: int. A shorter table is taken as a whole. Defaults to `8192`.
+        weights: `(N,)`, which have no gradient. Defaults to `None`.
 
     Returns:
-        float32 `(N,)`, whatever the dtype of the inputs.
+        float32 `(N,)`, whatever the dtype of the inputs; with `weights` a scalar.
 
     Raises:
         ValueError: for a `chunk_size` that is not positive, and for shapes that do not
@@ -49,6 +57,9 @@ def catalogue_cross_entropy(hidden, table, targets, bias=None, chunk_size=8192):
     bias = None if bias is None else ops.convert_to_tensor(bias)
     _check_shapes(hidden, table, targets, bias)
     arrays = [hidden, table] if bias is None else [hidden, table, bias]
+    if weights is not None:
+        num_chunks = -(-table.shape[0] // chunk_size)
+        return _weighed_sum(targets, weights, num_chunks)(*arrays)
     if table.shape[0] <= chunk_size:
         every = ops.logsumexp(_logits(*arrays), axis=-1)  # (N,)
     else:
@@ -119,6 +130,80 @@ def _chunked_log_sum(num_items, chunk_size):
         return total, gradient
 
     return log_sum
+
+
+def _weighed_sum(targets, weights, num_chunks):
+    """Function of hidden, table and perhaps bias: Σ w (log Σ_v e^{logit_v} − own)."""
+    weights = ops.cast(weights, "float32")
+
+    @ops.custom_gradient
+    def weighed_sum(*arrays):
+        hidden, table, bias = (*map(ops.stop_gradient, arrays), None)[:3]
+        count, dim = ops.shape(hidden)[0], hidden.shape[1]
+        size = -(-count // num_chunks)  # n
+        padded = [
+            ops.pad(x, [[0, num_chunks * size - count], *[[0, 0]] * (len(x.shape) - 1)])
+            for x in (hidden, targets, weights)
+        ]
+        padded = [
+            ops.reshape(x, (num_chunks, size, *x.shape[1:])) if num_chunks > 1 else x
+            for x in padded
+        ]
+        rows = ops.cast(table, "float32")
+
+        def add(carry, number):
+            mine = [x[number] if num_chunks > 1 else x for x in padded]
+            mine_hidden, mine_targets, mine_weights = mine
+            losses, slopes = _losses_and_slopes(
+                _logits(mine_hidden, table, bias), mine_targets
+            )  # (n,), (n, V)
+            column = ops.expand_dims(mine_weights, -1)  # (n, 1)
+            weighed = column * ops.cast(mine_hidden, "float32")
+            new = [
+                ops.sum(mine_weights * losses),
+                ops.matmul(ops.transpose(slopes), weighed),  # (V, D)
+            ]
+            if bias is not None:
+                new.append(ops.matmul(ops.transpose(slopes), column)[:, 0])  # (V,)
+            to_hidden = column * ops.matmul(slopes, rows)  # (n, D)
+            return [a + b for a, b in zip(carry, new)], [to_hidden]
+
+        nothing = [ops.zeros(()), ops.zeros_like(rows)]
+        if bias is not None:
+            nothing.append(ops.zeros(bias.shape))
+        if num_chunks > 1:
+            (total, *sums), (to_hidden,) = scan_chunks(add, nothing, num_chunks)
+            to_hidden = ops.reshape(to_hidden, (-1, dim))[:count]
+        else:
+            (total, *sums), (to_hidden,) = add(nothing, 0)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            return tuple(
+                ops.cast(upstream * slope, array.dtype)
+                for array, slope in zip(arrays, (to_hidden, *sums))
+            )
+
+        return total, gradient
+
+    return weighed_sum
+
+
+def _losses_and_slopes(logits, targets):
+    """−log softmax at the target `(n,)`, and its gradient `(n, V)`."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # In one pass over the logits.
+        return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+            features=logits, labels=targets
+        )
+    every = ops.logsumexp(logits, axis=-1, keepdims=True)  # (n, 1)
+    places = ops.expand_dims(ops.cast(targets, "int32"), -1)
+    own = ops.take_along_axis(logits, places, axis=-1)  # (n, 1)
+    is_own = ops.arange(logits.shape[-1], dtype="int32") == places
+    slopes = ops.exp(logits - every) - ops.cast(is_own, "float32")
+    return (every - own)[:, 0], slopes
 
 
 def _joined(chunks, overlap):

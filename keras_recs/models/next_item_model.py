@@ -139,12 +139,14 @@ class NextItemModel(keras.Model):
         states, targets = y_pred["states"], y["next_item"]
         if "places" in y:
             states = _states_at(states, y["places"])  # (B, M, D)
-        # Nor are unknown items learned: they are no candidates.
-        is_there = ops.cast(targets >= self.first_row, "float32")  # (B, T)
+        flat = {"states": states, "targets": targets}
+        if "negatives" in y:
+            flat["negatives"] = y["negatives"]
+        flat = _with_target(flat, self.first_row)  # (N, …)
         if self.num_negatives is None and "negatives" not in y:
-            loss = self._over_catalogue(states, targets, is_there)
+            loss = self._over_catalogue(**flat, training=training)
         else:
-            loss = self._over_candidates(states, targets, is_there, y)
+            loss = self._over_candidates(**flat)
         for extra in self.losses:
             loss = loss + ops.sum(ops.cast(extra, loss.dtype))
         return loss
@@ -198,42 +200,40 @@ class NextItemModel(keras.Model):
             biases = self.item_biases.tables.read_rows(rows)[:, 0]
         return vectors, biases
 
-    def _over_catalogue(self, states, targets, is_there):
+    def _over_catalogue(self, states, targets, training):
         table, biases = self.item_table.whole(self.first_row), None
         if self.item_biases is not None:
             biases = self.item_biases.whole(self.first_row)[:, 0]
-        dim = states.shape[-1]
-        places = ops.reshape(targets, (-1,)) - self.first_row
+        is_there = ops.cast(targets >= self.first_row, "float32")  # (N,)
+        weights = is_there / ops.maximum(ops.sum(is_there), 1.0)
         losses = catalogue_cross_entropy(
-            ops.reshape(states, (-1, dim)),
+            states,
             table,
-            ops.maximum(places, 0),
+            ops.maximum(targets - self.first_row, 0),
             bias=biases,
             chunk_size=self.chunk_size,
+            weights=weights if training else None,
         )
-        weights = ops.reshape(is_there, (-1,))
-        return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+        return losses if training else ops.sum(losses * weights)
 
-    def _over_candidates(self, states, targets, is_there, y):
-        negatives = y.get("negatives")
+    def _over_candidates(self, states, targets, negatives=None):
         if negatives is None:
             negatives = keras.random.randint(
-                (*ops.shape(targets), self.num_negatives),
+                (ops.shape(targets)[0], self.num_negatives),
                 self.first_row,
                 self.item_table.num_rows,
                 dtype="int32",
                 seed=self.seed_generator,
-            )  # (B, T, n)
+            )  # (N, n)
         positives = ops.expand_dims(ops.cast(targets, negatives.dtype), -1)
-        rows = ops.concatenate([positives, negatives], axis=-1)  # (B, T, 1 + n)
+        rows = ops.concatenate([positives, negatives], axis=-1)  # (N, 1 + n)
         scores = self.score(states, rows)
         # Neither padding nor a draw that is the target itself.
         counts = ops.logical_and(
             ops.not_equal(negatives, 0), ops.not_equal(negatives, positives)
         )
-        counts = ops.concatenate([ops.ones_like(positives) > 0, counts], axis=-1)
-        counts = ops.cast(counts, "float32") * ops.expand_dims(is_there, -1)
-        return self._candidate_loss(counts, scores)
+        counts = ops.concatenate([positives >= self.first_row, counts], axis=-1)
+        return self._candidate_loss(ops.cast(counts, "float32"), scores)
 
     def get_config(self):
         """The functional model and the other arguments."""
@@ -262,3 +262,21 @@ def _states_at(states, places):
     starts = ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
     flat = ops.reshape(states, (-1, states.shape[-1]))  # (B T, D)
     return ops.take(flat, starts + ops.cast(places, "int32"), axis=0)
+
+
+def _with_target(arrays, first_row):
+    """The places of `(B, T, …)` below one another; on TensorFlow those with a target.
+
+    Nor are unknown items learned: they are no candidates.
+    """
+    flat = {
+        name: ops.reshape(array, (-1, *array.shape[2:]))
+        for name, array in arrays.items()
+    }
+    if keras.backend.backend() != "tensorflow":
+        return flat  # XLA wants shapes that it knows
+
+    import tensorflow as tf
+
+    places = tf.where(flat["targets"] >= first_row)[:, 0]
+    return {name: tf.gather(array, places) for name, array in flat.items()}

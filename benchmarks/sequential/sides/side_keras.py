@@ -18,7 +18,7 @@ from benchmarks.sequential.sides.cells import (
     make_batches,
     serve,
 )
-from keras_recs import Schema, SequenceFeature, models
+from keras_recs import Schema, SequenceFeature, models, optimizers
 
 
 class Batches(keras.utils.PyDataset):
@@ -72,9 +72,7 @@ def make_model(cell: Cell, dropout: float):
     if cell.model == "sasrec":
         arguments["num_negatives"] = 1 if cell.loss == "bce" else None
     model = getattr(models, cell.model)(Schema([feature], []), **arguments)
-    model.compile(
-        keras.optimizers.Adam(LEARNING_RATE, beta_2=BETA_2, epsilon=EPSILON)
-    )
+    model.compile(optimizers.FusedAdam(LEARNING_RATE, beta_2=BETA_2, epsilon=EPSILON))
     return model
 
 

@@ -202,7 +202,7 @@ class Side:
     def _step(self, batch):
         batch = {k: torch.from_numpy(v).to(DEVICE).long() for k, v in batch.items()}
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(DEVICE, DTYPE, enabled=DTYPE != torch.float32):
+        with torch.autocast(DEVICE, DTYPE, enabled=torch.float32 != DTYPE):
             loss = self.model(batch)
         loss.backward()
         self.optimizer.step()
