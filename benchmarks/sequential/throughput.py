@@ -3,13 +3,15 @@ r"""Training steps of models of sequences beside plain PyTorch.
   python -m benchmarks.sequential.throughput
   KERAS_BACKEND=jax python -m benchmarks.sequential.throughput --device=gpu
 
-Ours by `fit` on the backend as it is, and the same models written in plain PyTorch
+Ours by `fit`, and the same models written in plain PyTorch
 (scaled_dot_product_attention, nn.Embedding, fused Adam) by a plain loop, each in a
 process of its own, on the same seeded batches of arrays with the shapes of two data
-sets. They take turns, `--rounds` of them of `--seconds` each; the ratio is that of the
-medians of a step, PyTorch's by ours, and its range that of the rounds. Before that both
-take three steps of plain gradient descent without dropout from the same weights: their
-losses must agree, or the program ends. On a GPU both may use TF32 then.
+sets. On a CPU ours runs on TensorFlow as it is and, in one more process, with
+TF_ENABLE_ONEDNN_OPTS=1, which TensorFlow sets by itself only for newer processors. They
+take turns, `--rounds` of them of `--seconds` each; a ratio is that of the medians of a
+step, PyTorch's by ours, and its range that of the rounds. Before that all take three
+steps of plain gradient descent without dropout from the same weights: their losses must
+agree, or the program ends. On a GPU both may use TF32 then.
 
 The floor is what the matrix products of a step would take at the rate of one large one.
 """
@@ -17,6 +19,7 @@ The floor is what the matrix products of a step would take at the rate of one la
 import contextlib
 import datetime
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -51,15 +54,17 @@ class Side:
         python: path of the interpreter.
         name: string. Of the module.
         *arguments: strings.
+        **environment: variables of the process.
     """
 
-    def __init__(self, python: str, name: str, *arguments: str):
+    def __init__(self, python: str, name: str, *arguments: str, **environment: str):
         module = f"benchmarks.sequential.sides.{name}"
         self._process = subprocess.Popen(
             [python, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, **environment},
         )
 
     def ask(self, *command):
@@ -77,30 +82,32 @@ class Side:
         self._process.wait()
 
 
-def measure(name: str, ours: Side, theirs: Side, rate: float) -> dict:
+def measure(name: str, sides: dict[str, Side], rate: float) -> dict:
     """All rounds of a cell."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "weights.npz")
-        losses = [ours.ask("check", name, path), theirs.ask("check", name, path)]
-    far = max(abs(a - b) / abs(b) for a, b in zip(*losses, strict=True))
-    if far > TOLERANCE[DTYPE.value]:
-        raise ValueError(f"{name}: the losses differ by {far:.2g}: {losses}")
-    steps = []
-    for side in (ours, theirs):
+        losses = {key: side.ask("check", name, path) for key, side in sides.items()}
+    for key, found in losses.items():
+        pairs = zip(found, losses["torch"], strict=True)
+        far = max(abs(a - b) / abs(b) for a, b in pairs)
+        if far > TOLERANCE[DTYPE.value]:
+            raise ValueError(f"{name}: losses of {key} are {far:.2g} off: {losses}")
+    steps = {}
+    for key, side in sides.items():
         side.ask("start", name)
         # The first steps compile.
-        steps.append(max(2, round(1e3 * SECONDS.value / side.ask("round", 3))))
-    times: list[list[float]] = [[], []]
+        steps[key] = max(2, round(1e3 * SECONDS.value / side.ask("round", 3)))
+    times: dict[str, list[float]] = {key: [] for key in sides}
     for number in range(ROUNDS.value):
-        turn = [0, 1] if number % 2 == 0 else [1, 0]
-        for i in turn:
-            times[i].append(round((ours, theirs)[i].ask("round", steps[i]), 3))
+        # Each is first, last and between others.
+        keys = [*sides][number % len(sides) :] + [*sides][: number % len(sides)]
+        for key in keys:
+            times[key].append(round(sides[key].ask("round", steps[key]), 3))
     flops = 6 * multiplications(CELLS[name])
     return {
         "losses": losses,
         "steps": steps,
-        "ours_ms": times[0],
-        "torch_ms": times[1],
+        "ms": times,
         "gflop": round(flops / 1e9, 2),
         "floor_ms": round(1e3 * flops / rate, 3),
     }
@@ -109,19 +116,20 @@ def measure(name: str, ours: Side, theirs: Side, rate: float) -> dict:
 def table(value: dict) -> str:
     """Markdown."""
     rows = [
-        "| cell | ours, ms a step | PyTorch, ms | PyTorch / ours | of the rounds | "
-        "matrix products alone, ms | users a second, ours |",
-        "|---|---:|---:|---:|---|---:|---:|",
+        "| cell | side | ms a step | PyTorch / ours | of the rounds | users a second |",
+        "|---|---|---:|---:|---|---:|",
     ]
     for name, cell in value["cells"].items():
-        ours, theirs = (statistics.median(cell[k]) for k in ("ours_ms", "torch_ms"))
-        pairs = zip(cell["ours_ms"], cell["torch_ms"], strict=True)
-        ratios = [b / a for a, b in pairs]
-        rows.append(
-            f"| {name} | {ours:.1f} | {theirs:.1f} | {theirs / ours:.2f} | "
-            f"{min(ratios):.2f}–{max(ratios):.2f} | {cell['floor_ms']:.1f} | "
-            f"{1e3 * CELLS[name].batch / ours:,.0f} |"
-        )
+        for key, times in cell["ms"].items():
+            median = statistics.median(times)
+            ratios = [b / a for a, b in zip(times, cell["ms"]["torch"], strict=True)]
+            ratio = statistics.median(cell["ms"]["torch"]) / median
+            rows.append(
+                f"| {name} | {key} | {median:.1f} | {ratio:.2f} | "
+                f"{min(ratios):.2f}–{max(ratios):.2f} | "
+                f"{1e3 * CELLS[name].batch / median:,.0f} |"
+            )
+        rows.append(f"| | matrix products alone | {cell['floor_ms']:.1f} | | | |")
     return "\n".join(rows)
 
 
@@ -138,20 +146,26 @@ def main(_) -> None:
     peer = ".venv-peers/torch_rechub/bin/python" if DEVICE.value == "cpu" else None
     python = TORCH.value or peer or sys.executable
     device = "cpu" if DEVICE.value == "cpu" else "cuda"
-    ours = Side(sys.executable, "side_keras", DTYPE.value)
-    theirs = Side(python, "side_torch", device, DTYPE.value)
-    with contextlib.closing(ours), contextlib.closing(theirs):
-        rate = theirs.ask("floor")
+    sides = {"keras_recs": Side(sys.executable, "side_keras", DTYPE.value)}
+    if DEVICE.value == "cpu":
+        sides["keras_recs, oneDNN"] = Side(
+            sys.executable, "side_keras", DTYPE.value, TF_ENABLE_ONEDNN_OPTS="1"
+        )
+    sides["torch"] = Side(python, "side_torch", device, DTYPE.value)
+    with contextlib.ExitStack() as stack:
+        for side in sides.values():
+            stack.enter_context(contextlib.closing(side))
+        rate = sides["torch"].ask("floor")
         value = {
-            **theirs.ask("about"),
-            **ours.ask("about"),
+            **sides["torch"].ask("about"),
+            **sides["keras_recs"].ask("about"),
             "gflop_per_s": round(rate / 1e9, 1),
             "command": " ".join(["python -m", __spec__.name, *sys.argv[1:]]),
             "date": datetime.date.today().isoformat(),
             "cells": {},
         }
         for name in names:
-            value["cells"][name] = measure(name, ours, theirs, rate)
+            value["cells"][name] = measure(name, sides, rate)
             print(name, value["cells"][name], flush=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

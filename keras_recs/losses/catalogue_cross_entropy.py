@@ -58,9 +58,10 @@ def catalogue_cross_entropy(
     _check_shapes(hidden, table, targets, bias)
     arrays = [hidden, table] if bias is None else [hidden, table, bias]
     if weights is not None:
-        num_chunks = -(-table.shape[0] // chunk_size)
-        return _weighed_sum(targets, weights, num_chunks)(*arrays)
-    if table.shape[0] <= chunk_size:
+        weights = ops.cast(weights, "float32")
+        num_parts = -(-table.shape[0] // chunk_size)
+        every = _weighed_log_sum(weights, num_parts)(*arrays)  # ()
+    elif table.shape[0] <= chunk_size:
         every = ops.logsumexp(_logits(*arrays), axis=-1)  # (N,)
     else:
         every = _chunked_log_sum(table.shape[0], chunk_size)(*arrays)  # (N,)
@@ -69,7 +70,7 @@ def catalogue_cross_entropy(
     own = ops.sum(ops.cast(hidden, "float32") * rows, axis=-1)  # (N,)
     if bias is not None:
         own = own + ops.cast(ops.take(bias, targets, axis=0), "float32")
-    return every - own
+    return every - (own if weights is None else ops.sum(weights * own))
 
 
 def _logits(hidden, table, bias=None):
@@ -132,78 +133,58 @@ def _chunked_log_sum(num_items, chunk_size):
     return log_sum
 
 
-def _weighed_sum(targets, weights, num_chunks):
-    """Function of hidden, table and perhaps bias: Σ w (log Σ_v e^{logit_v} − own)."""
-    weights = ops.cast(weights, "float32")
+def _weighed_log_sum(weights, num_parts):
+    """Function of hidden, table and perhaps bias: Σ_n w_n log Σ_v e^{logit_nv}."""
 
     @ops.custom_gradient
-    def weighed_sum(*arrays):
+    def log_sum(*arrays):
         hidden, table, bias = (*map(ops.stop_gradient, arrays), None)[:3]
         count, dim = ops.shape(hidden)[0], hidden.shape[1]
-        size = -(-count // num_chunks)  # n
-        padded = [
-            ops.pad(x, [[0, num_chunks * size - count], *[[0, 0]] * (len(x.shape) - 1)])
-            for x in (hidden, targets, weights)
-        ]
-        padded = [
-            ops.reshape(x, (num_chunks, size, *x.shape[1:])) if num_chunks > 1 else x
-            for x in padded
-        ]
+        size = -(-count // num_parts)  # n
+        rest = num_parts * size - count  # of weight 0
+        hidden = ops.pad(ops.cast(hidden, "float32"), [[0, rest], [0, 0]])
+        hidden = ops.reshape(hidden, (num_parts, size, dim))
+        column = ops.reshape(ops.pad(weights, [[0, rest]]), (num_parts, size, 1))
         rows = ops.cast(table, "float32")
 
         def add(carry, number):
-            mine = [x[number] if num_chunks > 1 else x for x in padded]
-            mine_hidden, mine_targets, mine_weights = mine
-            losses, slopes = _losses_and_slopes(
-                _logits(mine_hidden, table, bias), mine_targets
-            )  # (n,), (n, V)
-            column = ops.expand_dims(mine_weights, -1)  # (n, 1)
-            weighed = column * ops.cast(mine_hidden, "float32")
-            new = [
-                ops.sum(mine_weights * losses),
-                ops.matmul(ops.transpose(slopes), weighed),  # (V, D)
-            ]
+            logits = _logits(hidden[number], rows, bias)
+            every, shares = _log_sum_and_shares(logits)  # (n, 1), (n, V)
+            to_rows = ops.matmul(ops.transpose(shares), column[number] * hidden[number])
+            new = [ops.sum(column[number] * every), to_rows]  # (), (V, D)
             if bias is not None:
-                new.append(ops.matmul(ops.transpose(slopes), column)[:, 0])  # (V,)
-            to_hidden = column * ops.matmul(slopes, rows)  # (n, D)
+                to_bias = ops.matmul(ops.transpose(shares), column[number])
+                new.append(to_bias[:, 0])  # (V,)
+            to_hidden = column[number] * ops.matmul(shares, rows)  # (n, D)
             return [a + b for a, b in zip(carry, new)], [to_hidden]
 
-        nothing = [ops.zeros(()), ops.zeros_like(rows)]
+        carry = [ops.zeros(()), ops.zeros_like(rows)]
         if bias is not None:
-            nothing.append(ops.zeros(bias.shape))
-        if num_chunks > 1:
-            (total, *sums), (to_hidden,) = scan_chunks(add, nothing, num_chunks)
-            to_hidden = ops.reshape(to_hidden, (-1, dim))[:count]
-        else:
-            (total, *sums), (to_hidden,) = add(nothing, 0)
+            carry.append(ops.zeros(bias.shape))
+        (total, *to_others), (to_hidden,) = scan_chunks(add, carry, num_parts)
+        to_hidden = ops.reshape(to_hidden, (-1, dim))[:count]
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
             return tuple(
                 ops.cast(upstream * slope, array.dtype)
-                for array, slope in zip(arrays, (to_hidden, *sums))
+                for array, slope in zip(arrays, (to_hidden, *to_others))
             )
 
         return total, gradient
 
-    return weighed_sum
+    return log_sum
 
 
-def _losses_and_slopes(logits, targets):
-    """−log softmax at the target `(n,)`, and its gradient `(n, V)`."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # In one pass over the logits.
-        return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
-            features=logits, labels=targets
-        )
-    every = ops.logsumexp(logits, axis=-1, keepdims=True)  # (n, 1)
-    places = ops.expand_dims(ops.cast(targets, "int32"), -1)
-    own = ops.take_along_axis(logits, places, axis=-1)  # (n, 1)
-    is_own = ops.arange(logits.shape[-1], dtype="int32") == places
-    slopes = ops.exp(logits - every) - ops.cast(is_own, "float32")
-    return (every - own)[:, 0], slopes
+def _log_sum_and_shares(logits):
+    """log Σ_v e^{logit_v} `(n, 1)`, and softmax `(n, V)`."""
+    if keras.backend.backend() != "tensorflow":
+        every = ops.logsumexp(logits, axis=-1, keepdims=True)
+        return every, ops.exp(logits - every)
+    # One operation makes the shares; the largest is e^{max - log sum}, at least 1 / V.
+    shares = ops.softmax(logits, axis=-1)
+    most, share = (ops.max(x, axis=-1, keepdims=True) for x in (logits, shares))
+    return most - ops.log(share), shares
 
 
 def _joined(chunks, overlap):

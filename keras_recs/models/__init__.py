@@ -13,6 +13,7 @@ from keras_recs.models.embedding_options import EmbeddingOptions
 from keras_recs.models.esmm import esmm
 from keras_recs.models.finalmlp import finalmlp
 from keras_recs.models.fm import fm
+from keras_recs.models.item_events import ItemEvents
 from keras_recs.models.logistic_regression import logistic_regression
 from keras_recs.models.masknet import masknet
 from keras_recs.models.mmoe import mmoe
@@ -48,6 +49,7 @@ BUILDERS = (
 
 __all__ = [
     "EmbeddingOptions",
+    "ItemEvents",
     "NextItemModel",
     "autoint",
     "bert4rec",
