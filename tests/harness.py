@@ -476,6 +476,18 @@ def layer_cases(folder):
             {"auxiliary_weight": 0.5},
             lambda batch: {"inputs": _steps(batch)[::2]},
         ),
+        "AttributedItemTable": LayerCase(
+            {
+                "num_rows": 6,
+                "embedding_dim": 4,
+                "num_attributes": 3,
+                "max_attributes": 2,
+                "num_shards": 2,
+                "initializer": "glorot_normal",
+                "regularizer": "l2",
+            },
+            lambda batch: {"inputs": _rows(batch, 6, 4)},
+        ),
         "ItemTable": LayerCase(
             {
                 "num_rows": 6,

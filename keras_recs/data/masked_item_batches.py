@@ -10,6 +10,7 @@ def masked_item_batches(
     max_masked=None,
     last_rate=0.1,
     mask_row=1,
+    columns=None,
     drop_remainder=False,
     seed=0,
 ):
@@ -33,11 +34,13 @@ def masked_item_batches(
         last_rate: float. Share of the users that give one more example in an epoch, of
             which the last item is masked; drawn anew for each. Defaults to `0.1`.
         mask_row: int. Row of the mask. Defaults to `1`.
+        columns: dict of input name to a list of int arrays that stand beside
+            `sequences`; 0 where an item is masked. Defaults to `None`.
         drop_remainder: bool. Leave the last, smaller batch out. Defaults to `False`.
         seed: int. Of the order and the draws. Defaults to `0`.
 
     Returns:
-        `keras.utils.PyDataset` of `({name: (B, T)}, {"next_item": (B, M), "places":
+        `keras.utils.PyDataset` of `({name: (B, T), …}, {"next_item": (B, M), "places":
         (B, M)})` in int32: what stood at which places. M is the count of a full
         history; an example with less masks has 0 in both after them.
 
@@ -66,4 +69,5 @@ def masked_item_batches(
         batch_size=batch_size,
         drop_remainder=drop_remainder,
         seed=seed,
+        columns=columns,
     )

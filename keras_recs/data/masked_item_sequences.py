@@ -73,9 +73,13 @@ class MaskedItemSequences(SequenceBatches):
         chosen = np.where(is_masked, chosen, 0)
         targets = np.where(is_masked, np.take_along_axis(rows, chosen, 1), 0)
         example, number = np.nonzero(is_masked)
-        rows[example, chosen[example, number]] = self._mask_row
+        place = chosen[example, number]
+        rows[example, place] = self._mask_row
+        columns = self.columns_at(places, is_there)
+        for values in columns.values():
+            values[example, place] = 0  # or it would tell what the item was
         y = {"next_item": targets, "places": chosen.astype("int32")}
-        return {self._name: rows}, y
+        return {self._name: rows, **columns}, y
 
     def _count(self, lengths):
         """How many of so many places are masked."""

@@ -9,6 +9,8 @@ def next_item_batches(
     sampler=None,
     num_negatives=1,
     first_row=2,
+    lengths=None,
+    columns=None,
     drop_remainder=False,
     seed=0,
 ):
@@ -18,6 +20,11 @@ def next_item_batches(
     on the left; users with less than two items are left out. Each epoch has all others
     once, in an order of its own. A longer history is cut, which is not the same as
     sliding a window over it.
+
+    Where most users have few items, most of a batch is padding. With `lengths` a batch
+    has users of like lengths: the least of these that holds all their pairs is its T.
+    Batches come in a drawn order. As the loss is a batch's mean over places, those of
+    short histories weigh more there than beside long ones.
 
     Args:
         sequences: list of int arrays: rows of the items' table by user, oldest first.
@@ -29,15 +36,22 @@ def next_item_batches(
             Defaults to `None`: the model draws by itself, or needs none.
         num_negatives: int. Draws a place. Defaults to `1`.
         first_row: int. First row that is an item. Defaults to `2`.
-        drop_remainder: bool. Leave the last, smaller batch out. Defaults to `False`.
+        lengths: ints below `max_length`, each of which is compiled once. Defaults to
+            `None`: all batches are as long.
+        columns: dict of input name to a list of int arrays that stand beside
+            `sequences`, such as the bucket of the time since the event before: inputs
+            of the event, not of the one that is to be foretold. Defaults to `None`.
+        drop_remainder: bool. Leave the last, smaller batch out, with `lengths` one of
+            each. Defaults to `False`.
         seed: int. Of the order and the draws. Defaults to `0`.
 
     Returns:
-        `keras.utils.PyDataset` of `({name: (B, T)}, {"next_item": (B, T)})` in int32,
-        with a sampler also `"negatives"` `(B, T, n)`.
+        `keras.utils.PyDataset` of `({name: (B, T), …}, {"next_item": (B, T)})` in
+        int32, with a sampler also `"negatives"` `(B, T, n)`.
 
     Raises:
-        ValueError: if no user has two items, and for sizes that are not positive.
+        ValueError: if no user has two items, for sizes that are not positive, and for
+            lengths above `max_length`.
     """
     from keras_recs.data.next_item_sequences import NextItemSequences
 
@@ -46,9 +60,11 @@ def next_item_batches(
         sampler,
         num_negatives,
         first_row,
+        lengths,
         sequences=sequences,
         max_length=max_length,
         batch_size=batch_size,
         drop_remainder=drop_remainder,
         seed=seed,
+        columns=columns,
     )

@@ -14,11 +14,23 @@ class NextItemSequences(SequenceBatches):
         sampler: sampler of negatives or `None`.
         num_negatives: int.
         first_row: int.
+        lengths: ints or `None`.
         **kwargs: of `SequenceBatches`.
+
+    Raises:
+        ValueError: for lengths that are out of range.
     """
 
-    def __init__(self, name, sampler, num_negatives, first_row, **kwargs):
+    def __init__(self, name, sampler, num_negatives, first_row, lengths, **kwargs):
         super().__init__(**kwargs)
+        if any(not 1 <= length <= self.max_length for length in lengths or ()):
+            raise ValueError(
+                f"`lengths` must be from 1 to `max_length`, {self.max_length}. "
+                f"Received: lengths={lengths}"
+            )
+        self._lengths = np.array(sorted({*(lengths or ()), self.max_length}))
+        pairs = np.minimum(self.ends - self.starts - 1, self.max_length)
+        self._kinds = np.searchsorted(self._lengths, pairs)  # (U,), of least length
         self._name = name
         self._sampler = sampler
         self._num_negatives = num_negatives
@@ -29,14 +41,46 @@ class NextItemSequences(SequenceBatches):
             ids = self.items - first_row
             self._own = ItemSets(ids, splits, sampler.num_items)
 
+    @property
+    def num_batches(self):
+        """Of an epoch."""
+        counts = np.bincount(self._kinds, minlength=len(self._lengths))
+        whole, rest = np.divmod(counts, self.batch_size)
+        return int(whole.sum() + (not self.drop_remainder) * (rest > 0).sum())
+
+    def draw_batches(self, rng):
+        """Users of like lengths in each, in a drawn order."""
+        order = self.draw_order(rng)
+        batches = []
+        for kind in range(len(self._lengths)):
+            mine = order[self._kinds[order] == kind]
+            starts = np.arange(self.batch_size, len(mine), self.batch_size)
+            batches += [
+                batch
+                for batch in np.split(mine, starts)
+                if len(batch) == self.batch_size
+                or (len(batch) and not self.drop_remainder)
+            ]
+        if len(self._lengths) > 1:
+            batches = [batches[i] for i in rng.permutation(len(batches))]
+            # From the first two Keras takes which sizes may differ.
+            kinds = np.array([self._kinds[batch[0]] for batch in batches])
+            (others,) = np.nonzero(kinds != kinds[0])
+            if len(others):
+                i = others[0]
+                batches[1], batches[i] = batches[i], batches[1]
+        return batches
+
     def make_batch(self, examples, rng):
         """Inputs and targets of users."""
-        places, is_there = self.last_places(examples, since=1)  # (B, T)
+        length = self._lengths[self._kinds[examples].max()]
+        places, is_there = self.last_places(examples, 1, length)  # (B, T)
         targets = np.where(is_there, self.items[places], 0)
-        inputs = np.where(is_there, self.items[places - is_there], 0)
+        before = places - is_there  # the events that the targets follow
+        inputs = np.where(is_there, self.items[before], 0)
         y = {"next_item": targets}
         if self._sampler is not None:
             shape = (*targets.shape, self._num_negatives)
             drawn = self._sampler.draw(shape, rng, self._own.take(examples))
             y["negatives"] = (drawn + self._first_row).astype("int32")  # (B, T, n)
-        return {self._name: inputs}, y
+        return {self._name: inputs, **self.columns_at(before, is_there)}, y

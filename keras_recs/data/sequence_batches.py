@@ -16,15 +16,20 @@ class SequenceBatches(keras.utils.PyDataset):
         batch_size: int. Examples a batch.
         drop_remainder: bool. Leave the last, smaller batch out.
         seed: int. Of the order and the draws.
+        columns: dict of input name to a list of int arrays that stand beside
+            `sequences`, or `None`.
 
     Attributes:
         epoch: int. Which order comes next; it may be set.
 
     Raises:
-        ValueError: if no user has two items, and for sizes that are not positive.
+        ValueError: if no user has two items, for sizes that are not positive, and for
+            columns of other lengths than the sequences.
     """
 
-    def __init__(self, sequences, max_length, batch_size, drop_remainder, seed):
+    def __init__(
+        self, sequences, max_length, batch_size, drop_remainder, seed, columns=None
+    ):
         super().__init__()
         for argument, value in (("max_length", max_length), ("batch_size", batch_size)):
             if not isinstance(value, (int, np.integer)) or value < 1:
@@ -48,6 +53,10 @@ class SequenceBatches(keras.utils.PyDataset):
         self.ends = np.cumsum(lengths)  # (U,)
         self.starts = self.ends - lengths
         self.items = np.concatenate(kept).astype("int32")
+        self.columns = {
+            name: _joined(name, values, sequences)
+            for name, values in (columns or {}).items()
+        }
         self._ordered = -1  # the epoch whose order is at hand
 
     @property
@@ -65,35 +74,62 @@ class SequenceBatches(keras.utils.PyDataset):
         """The numbers of an epoch's examples, in a drawn order: each user once."""
         return rng.permutation(len(self.ends))
 
+    def draw_batches(self, rng):
+        """The numbers of each batch's examples: an epoch's order, cut."""
+        order = self.draw_order(rng)
+        starts = range(0, self.num_batches * self.batch_size, self.batch_size)
+        return [order[start : start + self.batch_size] for start in starts]
+
     @abc.abstractmethod
     def make_batch(self, examples, rng):
         """Inputs and targets of examples, given by their numbers."""
 
-    def last_places(self, users, since=0):
+    def last_places(self, users, since=0, length=None):
         """Where the last T items of users are.
 
         Args:
             users: int array `(B,)`.
             since: int. Items at the start of each sequence that are not wanted.
+            length: int. T. Defaults to `None`: `max_length`.
 
         Returns:
             int64 `(B, T)`, places in `items`, padded on the left with 0, and bool
             `(B, T)`, false there.
         """
-        places = self.ends[users, None] - np.arange(self.max_length, 0, -1)
+        length = length or self.max_length
+        places = self.ends[users, None] - np.arange(length, 0, -1)
         is_there = places >= self.starts[users, None] + since
         return places * is_there, is_there
+
+    def columns_at(self, places, is_there):
+        """What stands in the columns: dict of int32 `(B, T)`, 0 where nothing is."""
+        return {
+            name: np.where(is_there, values[places], 0)
+            for name, values in self.columns.items()
+        }
 
     def __getitem__(self, number):
         """A batch."""
         if self._ordered != self.epoch:
             rng = np.random.default_rng([self.seed, self.epoch])
-            self._order = self.draw_order(rng)
+            self._batches = self.draw_batches(rng)
             self._ordered = self.epoch
-        chosen = slice(number * self.batch_size, (number + 1) * self.batch_size)
         rng = np.random.default_rng([self.seed, self.epoch, number])
-        return self.make_batch(self._order[chosen], rng)
+        return self.make_batch(self._batches[number], rng)
 
     def on_epoch_end(self):
         """The next epoch has another order."""
         self.epoch += 1
+
+
+def _joined(name, values, sequences):
+    """A column of all users that are kept, as `items` is."""
+    lengths = [len(sequence) for sequence in sequences]
+    if [len(value) for value in values] != lengths:
+        raise ValueError(
+            f"`columns` must stand beside `sequences`, a value an item: '{name}' has "
+            f"other lengths. Received: {len(values)} users, {sum(map(len, values))} "
+            f"values; there are {len(lengths)} users, {sum(lengths)} items"
+        )
+    kept = [np.asarray(value) for value in values if len(value) > 1]
+    return np.concatenate(kept).astype("int32")

@@ -31,6 +31,7 @@ from keras_recs.layers.multi_task.extraction_block import ExtractionBlock
 from keras_recs.layers.multi_task.multi_gate import MultiGate
 from keras_recs.layers.multi_task.task_towers import TaskTowers
 from keras_recs.layers.prediction_heads import PredictionHeads
+from keras_recs.layers.sequence.attributed_item_table import AttributedItemTable
 from keras_recs.layers.sequence.augru import AUGRU
 from keras_recs.layers.sequence.bilinear_attention import BilinearAttention
 from keras_recs.layers.sequence.causal_self_attention import CausalSelfAttention
@@ -49,6 +50,7 @@ __all__ = [
     "AUGRU",
     "CIN",
     "MLP",
+    "AttributedItemTable",
     "BatchL2",
     "BatchNorm",
     "BilinearAttention",

@@ -1,5 +1,6 @@
 """Softmax cross-entropy over a whole catalogue, a part of it at a time."""
 
+import keras
 from keras import ops
 
 from keras_recs.losses.scan_chunks import scan_chunks
@@ -8,13 +9,19 @@ from keras_recs.losses.scan_chunks import scan_chunks
 _START = -1e30
 
 
-def catalogue_cross_entropy(hidden, table, targets, bias=None, chunk_size=8192):
+def catalogue_cross_entropy(
+    hidden, table, targets, bias=None, chunk_size=8192, weights=None
+):
     """−log softmax(h Eᵀ + b) at the target, for tables of any length.
 
     No tensor of N × V scores exists: the scores of `chunk_size` items are made, used
     and dropped, and made again for the gradient. It takes one more matrix product than
     the plain form, to which it is equal, and `N × chunk_size` numbers a few times. Its
     gradient has no gradient of its own.
+
+    With `weights` it is the weighed sum of the losses, whose gradient is made beside
+    it, from the same scores: those of all items for a part of the N, of as many numbers
+    in all. Where no gradient is wanted that is wasted.
 
     Args:
         hidden: `(N, D)`, such as the positions of a batch of sequences that count.
@@ -23,9 +30,10 @@ def catalogue_cross_entropy(hidden, table, targets, bias=None, chunk_size=8192):
         targets: int `(N,)` in `[0, V)`.
         bias: `(V,)`. Defaults to `None`: none.
         chunk_size: int. A shorter table is taken as a whole. Defaults to `8192`.
+        weights: `(N,)`, which have no gradient. Defaults to `None`.
 
     Returns:
-        float32 `(N,)`, whatever the dtype of the inputs.
+        float32 `(N,)`, whatever the dtype of the inputs; with `weights` a scalar.
 
     Raises:
         ValueError: for a `chunk_size` that is not positive, and for shapes that do not
@@ -49,7 +57,11 @@ def catalogue_cross_entropy(hidden, table, targets, bias=None, chunk_size=8192):
     bias = None if bias is None else ops.convert_to_tensor(bias)
     _check_shapes(hidden, table, targets, bias)
     arrays = [hidden, table] if bias is None else [hidden, table, bias]
-    if table.shape[0] <= chunk_size:
+    if weights is not None:
+        weights = ops.cast(weights, "float32")
+        num_parts = -(-table.shape[0] // chunk_size)
+        every = _weighed_log_sum(weights, num_parts)(*arrays)  # ()
+    elif table.shape[0] <= chunk_size:
         every = ops.logsumexp(_logits(*arrays), axis=-1)  # (N,)
     else:
         every = _chunked_log_sum(table.shape[0], chunk_size)(*arrays)  # (N,)
@@ -58,7 +70,7 @@ def catalogue_cross_entropy(hidden, table, targets, bias=None, chunk_size=8192):
     own = ops.sum(ops.cast(hidden, "float32") * rows, axis=-1)  # (N,)
     if bias is not None:
         own = own + ops.cast(ops.take(bias, targets, axis=0), "float32")
-    return every - own
+    return every - (own if weights is None else ops.sum(weights * own))
 
 
 def _logits(hidden, table, bias=None):
@@ -119,6 +131,60 @@ def _chunked_log_sum(num_items, chunk_size):
         return total, gradient
 
     return log_sum
+
+
+def _weighed_log_sum(weights, num_parts):
+    """Function of hidden, table and perhaps bias: Σ_n w_n log Σ_v e^{logit_nv}."""
+
+    @ops.custom_gradient
+    def log_sum(*arrays):
+        hidden, table, bias = (*map(ops.stop_gradient, arrays), None)[:3]
+        count, dim = ops.shape(hidden)[0], hidden.shape[1]
+        size = -(-count // num_parts)  # n
+        rest = num_parts * size - count  # of weight 0
+        hidden = ops.pad(ops.cast(hidden, "float32"), [[0, rest], [0, 0]])
+        hidden = ops.reshape(hidden, (num_parts, size, dim))
+        column = ops.reshape(ops.pad(weights, [[0, rest]]), (num_parts, size, 1))
+        rows = ops.cast(table, "float32")
+
+        def add(carry, number):
+            logits = _logits(hidden[number], rows, bias)
+            every, shares = _log_sum_and_shares(logits)  # (n, 1), (n, V)
+            to_rows = ops.matmul(ops.transpose(shares), column[number] * hidden[number])
+            new = [ops.sum(column[number] * every), to_rows]  # (), (V, D)
+            if bias is not None:
+                to_bias = ops.matmul(ops.transpose(shares), column[number])
+                new.append(to_bias[:, 0])  # (V,)
+            to_hidden = column[number] * ops.matmul(shares, rows)  # (n, D)
+            return [a + b for a, b in zip(carry, new)], [to_hidden]
+
+        carry = [ops.zeros(()), ops.zeros_like(rows)]
+        if bias is not None:
+            carry.append(ops.zeros(bias.shape))
+        (total, *to_others), (to_hidden,) = scan_chunks(add, carry, num_parts)
+        to_hidden = ops.reshape(to_hidden, (-1, dim))[:count]
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            return tuple(
+                ops.cast(upstream * slope, array.dtype)
+                for array, slope in zip(arrays, (to_hidden, *to_others))
+            )
+
+        return total, gradient
+
+    return log_sum
+
+
+def _log_sum_and_shares(logits):
+    """log Σ_v e^{logit_v} `(n, 1)`, and softmax `(n, V)`."""
+    if keras.backend.backend() != "tensorflow":
+        every = ops.logsumexp(logits, axis=-1, keepdims=True)
+        return every, ops.exp(logits - every)
+    # One operation makes the shares; the largest is e^{max - log sum}, at least 1 / V.
+    shares = ops.softmax(logits, axis=-1)
+    most, share = (ops.max(x, axis=-1, keepdims=True) for x in (logits, shares))
+    return most - ops.log(share), shares
 
 
 def _joined(chunks, overlap):

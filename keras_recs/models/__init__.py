@@ -15,6 +15,7 @@ from keras_recs.models.esmm import esmm
 from keras_recs.models.finalmlp import finalmlp
 from keras_recs.models.fm import fm
 from keras_recs.models.gru4rec import gru4rec
+from keras_recs.models.item_events import ItemEvents
 from keras_recs.models.logistic_regression import logistic_regression
 from keras_recs.models.masknet import masknet
 from keras_recs.models.mmoe import mmoe
@@ -54,6 +55,7 @@ BUILDERS = (
 __all__ = [
     "ContrastiveItemModel",
     "EmbeddingOptions",
+    "ItemEvents",
     "NextItemModel",
     "S3RecPretraining",
     "SessionModel",

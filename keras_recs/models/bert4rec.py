@@ -4,13 +4,14 @@ import keras
 from keras import ops
 
 from keras_recs.layers import (
-    ItemTable,
     MaskedSequenceHead,
     PositionEmbedding,
     TransformerBlock,
 )
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
-from keras_recs.models.build_inputs import build_inputs
+from keras_recs.models.embed_events import embed_events
+from keras_recs.models.event_inputs import event_inputs
+from keras_recs.models.item_events import ItemEvents
 from keras_recs.models.item_sequence import item_sequence
 from keras_recs.models.next_item_model import NextItemModel
 
@@ -45,8 +46,8 @@ def bert4rec(
     Args:
         schema: a fitted `keras_recs.Schema` with a sequence feature, padded on the
             left.
-        items: string. Name of that feature, where there are several. Defaults to
-            `None`.
+        items: string, or `ItemEvents` where more is known of events or items. Name of
+            that feature, where there are several. Defaults to `None`.
         embedding_dim: int. Length of an embedding and of a state. Defaults to `64`.
         num_layers: int. Blocks. Defaults to `2`.
         num_heads: int. Heads of attention. Defaults to `2`.
@@ -62,7 +63,7 @@ def bert4rec(
         seed: int. Seed of dropout. Defaults to `None`.
 
     Returns:
-        `NextItemModel`: dict of the sequence `(B, T)` to states `(B, T, D)`. Its loss
+        `NextItemModel`: dict of the sequences `(B, T)` to states `(B, T, D)`. Its loss
         is over the whole catalogue, with a bias of each item.
 
     Raises:
@@ -72,23 +73,24 @@ def bert4rec(
     Reference: [Sun et al., 2019](https://arxiv.org/abs/1904.06690)
     """
     # === Inputs ===
-    feature = item_sequence(schema, "BERT4Rec", items)
+    events = ItemEvents.of(items)
+    feature = item_sequence(schema, "BERT4Rec", events)
     sizes = schema.tables[feature.table_name]
-    inputs = {feature.name: build_inputs(schema)[feature.name]}
+    inputs = event_inputs(schema, feature, events)
     rows = inputs[feature.name]  # (B, T)
     mask = ops.not_equal(rows, 0)
     # === Embed ===
     initializer = keras.initializers.get(
         initializer or keras.initializers.TruncatedNormal(stddev=0.02)
     )
-    table = ItemTable(
-        sizes.num_rows,
-        embedding_dim,
+    x = embed_events(
+        schema,
+        inputs,
+        events,
+        embedding_dim=embedding_dim,
         num_shards=num_shards,
         initializer=initializer,
-        name="items",
-    )
-    x = table(rows)  # (B, T, D)
+    )  # (B, T, D)
     others = renewed_initializer(initializer, 1)  # or the first rows would be the same
     x = PositionEmbedding(feature.max_length, others, name="positions")(x)
     x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)

@@ -1,5 +1,6 @@
 """Which feature is the sequence of items that a model continues."""
 
+from keras_recs.models.item_events import ItemEvents
 from keras_recs.schema import SequenceFeature
 
 
@@ -9,7 +10,8 @@ def item_sequence(schema, model, items=None):
     Args:
         schema: a fitted `keras_recs.Schema`.
         model: string. Name of the model, for messages.
-        items: string. Name of the feature. Defaults to `None`: the only one.
+        items: string or `ItemEvents`. Name of the feature. Defaults to `None`: the only
+            one, those that tell more of its events left aside.
 
     Returns:
         `SequenceFeature`.
@@ -18,10 +20,13 @@ def item_sequence(schema, model, items=None):
         ValueError: for a schema without one, with several of which none is named, for a
             name that is none, and for one that is not padded on the left.
     """
+    events = ItemEvents.of(items)
+    items = events.items
     found = {
         feature.name: feature
         for feature in schema.features
         if isinstance(feature, SequenceFeature)
+        and (feature.name == items or feature.name not in events.features)
     }
     if items is None and len(found) == 1:
         (items,) = found

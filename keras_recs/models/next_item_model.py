@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_recs.layers import ItemTable
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
+from keras_recs.layers.sequence.places import Places
 from keras_recs.losses import CandidateBinaryCrossentropy, catalogue_cross_entropy
 from keras_recs.register import register
 
@@ -53,8 +54,8 @@ class NextItemModel(keras.Model):
 
     Raises:
         ValueError: for a layer that the model does not have, for numbers that are not
-            positive, for a mask that is padding or an item, and for one of a model with
-            several inputs.
+            positive, for a mask that is padding or an item, and for one where the table
+            reads no input of the model.
     """
 
     def __init__(
@@ -92,11 +93,13 @@ class NextItemModel(keras.Model):
                 "`mask_row` must be a row after padding and before `first_row`. "
                 f"Received: mask_row={mask_row}, first_row={first_row}"
             )
-        if mask_row is not None and len(self.inputs) != 1:
+        if mask_row is not None and not any(
+            tensor is self.get_layer(items).input for tensor in self.inputs
+        ):
             raise ValueError(
-                "`mask_row` is for a model of one input, to which it is appended. "
-                f"Received: mask_row={mask_row}; the model has "
-                f"{[tensor.name for tensor in self.inputs]}"
+                "`mask_row` is appended to the input that the ItemTable reads, which "
+                f"must be one of the model's. Received: mask_row={mask_row}; the model "
+                f"has {[tensor.name for tensor in self.inputs]}"
             )
         self.items = items
         self.first_row = first_row
@@ -163,7 +166,7 @@ class NextItemModel(keras.Model):
         # Nor are unknown items learned: they are no candidates.
         is_there = ops.cast(targets >= self.first_row, "float32")  # (B, T)
         if self.num_negatives is None and "negatives" not in y:
-            loss = self._over_catalogue(states, targets, is_there)
+            loss = self._over_catalogue(states, targets, is_there, training)
         elif self.shares_negatives:
             loss = self._over_shared(states, targets, is_there, y)
         else:
@@ -192,18 +195,20 @@ class NextItemModel(keras.Model):
         """A functional model of the state after the last event, `(B, D)`.
 
         With `mask_row` that of a mask appended to the events, of which the oldest is
-        left out if there is no room.
+        left out if there is no room; nothing else is known of the masked event.
         """
         inputs, outputs = self.input, self.output
         if self.mask_row is not None:
             # Inputs of its own, whose events move by one place.
-            (rows,) = self.inputs
-            rows = keras.Input(rows.shape[1:], dtype=rows.dtype, name=rows.name)
-            mask = ops.full_like(rows[:, :1], self.mask_row)
-            moved = ops.concatenate([rows[:, 1:], mask], axis=1)  # (B, T)
+            items = self.get_layer(self.items).input
+            fills = keras.tree.map_structure(
+                lambda x: self.mask_row if x is items else 0, inputs
+            )
             plain = keras.Model(inputs, outputs, name=self.name)
-            outputs = plain(keras.tree.pack_sequence_as(inputs, [moved]))
-            inputs = keras.tree.pack_sequence_as(inputs, [rows])
+            inputs = keras.tree.map_structure(
+                lambda x: keras.Input(x.shape[1:], dtype=x.dtype, name=x.name), inputs
+            )
+            outputs = plain(keras.tree.map_structure(_appended, inputs, fills))
         state = outputs["states"][:, -1]  # (B, D)
         return keras.Model(inputs, state, name=f"{self.name}_query")
 
@@ -215,35 +220,41 @@ class NextItemModel(keras.Model):
             of padding and unknown ones; of a model without biases zeros.
         """
         rows = np.arange(self.first_row, self.item_table.num_rows)
-        vectors = self.item_table.tables.read_rows(rows)
+        vectors = self.item_table.read_rows(rows)
         biases = np.zeros(len(rows), "float32")
         if self.item_biases is not None:
-            biases = self.item_biases.tables.read_rows(rows)[:, 0]
+            biases = self.item_biases.read_rows(rows)[:, 0]
         return vectors, biases
 
-    def _over_catalogue(self, states, targets, is_there):
+    def _over_catalogue(self, states, targets, is_there, training):
         table, biases = self.item_table.whole(self.first_row), None
         if self.item_biases is not None:
             biases = self.item_biases.whole(self.first_row)[:, 0]
-        dim = states.shape[-1]
-        places = ops.reshape(targets, (-1,)) - self.first_row
+        weights = is_there / ops.maximum(ops.sum(is_there), 1.0)
+        states, targets, weights = _with_target(is_there, states, targets, weights)
         losses = catalogue_cross_entropy(
-            ops.reshape(states, (-1, dim)),
+            states,
             table,
-            ops.maximum(places, 0),
+            ops.maximum(targets - self.first_row, 0),
             bias=biases,
             chunk_size=self.chunk_size,
+            weights=weights if training else None,
         )
-        weights = ops.reshape(is_there, (-1,))
-        return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+        return losses if training else ops.sum(losses * weights)
 
     def _over_candidates(self, states, targets, is_there, y):
         negatives = y.get("negatives")
-        if negatives is None:
-            shape = (*ops.shape(targets), self.num_negatives)
-            negatives = self._draw(shape)  # (B, T, n)
+        given = [] if negatives is None else [negatives]
+        states, targets, is_there, *given = _with_target(
+            is_there, states, targets, is_there, *given
+        )
+        if given:
+            (negatives,) = given  # (N, n)
+        else:
+            shape = (ops.shape(targets)[0], self.num_negatives)
+            negatives = self._draw(shape)  # (N, n)
         positives = ops.expand_dims(ops.cast(targets, negatives.dtype), -1)
-        rows = ops.concatenate([positives, negatives], axis=-1)  # (B, T, 1 + n)
+        rows = ops.concatenate([positives, negatives], axis=-1)  # (N, 1 + n)
         scores = self.score(states, rows)
         # Neither padding nor a draw that is the target itself.
         counts = ops.logical_and(
@@ -305,9 +316,26 @@ class NextItemModel(keras.Model):
         return cls(plain.input, plain.output, name=plain.name, **config)
 
 
+def _appended(rows, fill):
+    """Rows `(B, T)` without the first, and `fill` after the last."""
+    last = ops.full_like(rows[:, :1], fill)
+    return ops.concatenate([rows[:, 1:], last], axis=1)
+
+
 def _states_at(states, places):
     """States `(B, T, D)` of some places `(B, M)`, as `(B, M, D)`."""
     batch, length = ops.shape(states)[:2]
     starts = ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
     flat = ops.reshape(states, (-1, states.shape[-1]))  # (B T, D)
     return ops.take(flat, starts + ops.cast(places, "int32"), axis=0)
+
+
+def _with_target(is_there, *arrays):
+    """The places of `(B, T, …)` one after the other; on TensorFlow those with a target.
+
+    Elsewhere all: XLA wants shapes that it knows.
+    """
+    if keras.backend.backend() == "tensorflow":
+        places = Places(is_there > 0)
+        return [places.rows(array) for array in arrays]
+    return [ops.reshape(array, (-1, *array.shape[2:])) for array in arrays]

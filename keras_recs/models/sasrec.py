@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
-from keras_recs.layers import ItemTable, PositionEmbedding, TransformerBlock
+from keras_recs.layers import PositionEmbedding, TransformerBlock
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
-from keras_recs.models.build_inputs import build_inputs
+from keras_recs.models.embed_events import embed_events
+from keras_recs.models.event_inputs import event_inputs
+from keras_recs.models.item_events import ItemEvents
 from keras_recs.models.item_sequence import item_sequence
 from keras_recs.models.next_item_model import NextItemModel
 
@@ -29,8 +31,8 @@ def sasrec(
     Args:
         schema: a fitted `keras_recs.Schema` with a sequence feature, padded on the
             left.
-        items: string. Name of that feature, where there are several. Defaults to
-            `None`.
+        items: string, or `ItemEvents` where more is known of events or items. Name of
+            that feature, where there are several. Defaults to `None`.
         embedding_dim: int. Length of an embedding and of a state. Defaults to `64`.
         num_layers: int. Blocks. Defaults to `2`.
         num_heads: int. Heads of attention. Defaults to `1`.
@@ -49,7 +51,7 @@ def sasrec(
         seed: int. Seed of dropout and draws. Defaults to `None`.
 
     Returns:
-        `NextItemModel`: dict of the sequence `(B, T)` to states `(B, T, D)`.
+        `NextItemModel`: dict of the sequences `(B, T)` to states `(B, T, D)`.
 
     Raises:
         ValueError: for a schema that is not fitted or has no such sequence.
@@ -57,21 +59,23 @@ def sasrec(
     Reference: [Kang and McAuley, 2018](https://arxiv.org/abs/1808.09781)
     """
     # === Inputs ===
-    feature = item_sequence(schema, "SASRec", items)
+    events = ItemEvents.of(items)
+    feature = item_sequence(schema, "SASRec", events)
     sizes = schema.tables[feature.table_name]
-    inputs = {feature.name: build_inputs(schema)[feature.name]}
+    inputs = event_inputs(schema, feature, events)
     rows = inputs[feature.name]  # (B, T)
     mask = ops.not_equal(rows, 0)
     # === Embed ===
-    table = ItemTable(
-        sizes.num_rows,
-        embedding_dim,
+    x = embed_events(
+        schema,
+        inputs,
+        events,
+        scale=embedding_dim**0.5,
+        embedding_dim=embedding_dim,
         num_shards=num_shards,
         initializer=initializer,
-        name="items",
-    )
+    )  # (B, T, D)
     there = ops.expand_dims(ops.cast(mask, "float32"), -1)
-    x = table(rows) * embedding_dim**0.5  # (B, T, D)
     others = renewed_initializer(initializer, 1)  # or the first rows would be the same
     x = PositionEmbedding(feature.max_length, others, name="positions")(x)
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)

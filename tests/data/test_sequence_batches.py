@@ -53,6 +53,42 @@ def test_next_items():
     assert rows.dtype == y["next_item"].dtype == np.int32
 
 
+def test_like_lengths():
+    """The examples of the plain batches, each once, without what is padding in all."""
+    plain, y = epoch_of(next_item_batches(SEQUENCES, T, 4))
+    expected = sorted(map(tuple, np.concatenate([plain, y["next_item"]], 1)))
+    sampler = UniformSampler(NUM_ITEMS)
+    batches = next_item_batches(SEQUENCES, T, 2, sampler=sampler, lengths=(3, 5))
+    assert batches.num_batches == 2 + 1 + 2  # of 4, 2 and 3 users
+    orders = set()
+    for _ in range(20):
+        found, lengths = [], []
+        for i in range(batches.num_batches):
+            x, y = batches[i]
+            length = x["items"].shape[1]
+            assert y["next_item"].shape == (len(x["items"]), length)
+            assert y["negatives"].shape == (len(x["items"]), length, 1)
+            needed = np.count_nonzero(x["items"], axis=1).max()
+            assert length == min(size for size in (3, 5, T) if size >= needed)
+            lengths.append(length)
+            for pair in zip(x["items"], y["next_item"]):
+                found.append(
+                    tuple(
+                        np.concatenate([[0] * (T - length) + list(row) for row in pair])
+                    )
+                )
+        assert sorted(found) == expected
+        assert lengths[0] != lengths[1]
+        orders.add(tuple(lengths))
+        batches.on_epoch_end()
+    assert len(orders) > 5
+    whole = next_item_batches(SEQUENCES, T, 2, lengths=(3, 5), drop_remainder=True)
+    assert whole.num_batches == 2 + 1 + 1
+    assert {len(whole[i][0]["items"]) for i in range(4)} == {2}
+    with pytest.raises(ValueError, match=r"`lengths` must be.*lengths=\(9,\)"):
+        next_item_batches(SEQUENCES, T, 2, lengths=(9,))
+
+
 def test_negatives_are_not_of_the_user():
     sampler = UniformSampler(NUM_ITEMS)
     batches = next_item_batches(SEQUENCES, T, 4, sampler=sampler, num_negatives=5)

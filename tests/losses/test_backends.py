@@ -56,6 +56,13 @@ for size in (7, 10, 64):
         ),
         hidden, table,
     )
+    gradients(
+        f"weighed {size}",
+        lambda hidden, table, bias: losses.catalogue_cross_entropy(
+            hidden, table, targets, bias, size, weights
+        ),
+        hidden, table, bias,
+    )
 for loss in (
     losses.CandidateBinaryCrossentropy(), losses.GeneralizedBinaryCrossentropy(30),
     losses.BayesianPersonalizedRanking(), losses.BPRMax(), losses.Top1(),

@@ -1,5 +1,6 @@
 """Softmax cross-entropy by chunks of the catalogue, beside the plain form."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -89,6 +90,42 @@ def test_gradients_are_those_of_the_plain_form(num_items, chunk_size, mode):
         assert len(found) == len(expected)
         for ours, plain in zip(found, expected):
             np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "num_items, chunk_size, mode",
+    [(50, 64, "eager"), (50, 20, "graph"), (50, 9, "eager"), (50, 9, "xla")],
+)
+def test_weighed_sum_is_that_of_the_losses(num_items, chunk_size, mode):
+    """So are its gradients; 6 losses go into 1, 3 and 6 parts, of which some are 0."""
+    import tensorflow as tf
+
+    values = arrays(num_items)
+    weights = WEIGHTS.copy()
+    weights[2] = 0.0
+
+    def compute(size, given, *values):
+        hidden, table, targets, *biases = map(tf.constant, values)
+        watched = [hidden, table, *biases]
+        with tf.GradientTape() as tape:
+            tape.watch(watched)
+            found = catalogue_cross_entropy(
+                hidden, table, targets, *biases, chunk_size=size, weights=given
+            )
+            total = found if given is not None else tf.reduce_sum(found * weights)
+        slopes = tape.gradient(3 * total, watched)
+        return [total, *map(tf.convert_to_tensor, slopes)]
+
+    for some in (values, values[:3]):
+        expected = compute(64, None, *some)
+        function = modes()[mode]
+        run = functools.partial(compute, chunk_size, weights)
+        found = (function(run) if function else run)(*some)
+        assert len(found) == len(expected)
+        for ours, plain in zip(found, expected):
+            np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-5)
+    nothing = compute(chunk_size, weights[:0], values[0][:0], values[1], values[2][:0])
+    assert not np.any(nothing[0]) and not np.any(nothing[2])
 
 
 def test_the_gradient_is_the_slope():

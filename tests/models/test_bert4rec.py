@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_recs
 from keras_recs import Schema, SequenceFeature
 from keras_recs.data import masked_item_batches
 from keras_recs.models import NextItemModel, bert4rec
@@ -312,8 +313,10 @@ def test_bad_input():
     for row in (0, 2):
         with pytest.raises(ValueError, match=rf"`mask_row` must be.*mask_row={row}"):
             NextItemModel(plain.input, plain.output, mask_row=row)
-    other = keras.Input((T,), name="more")
-    inputs = {**plain.input, "more": other}
-    outputs = {"states": plain.output["states"] + keras.ops.expand_dims(other, -1)}
-    with pytest.raises(ValueError, match=r"`mask_row` is for a model of one input"):
-        NextItemModel(inputs, outputs, mask_row=1)
+    rows = keras.Input((T,), dtype="int32", name="items")
+    states = keras.Model(plain.input, plain.output)({"items": rows + 0})
+    with pytest.raises(ValueError, match=r"`items` must be the model's ItemTable"):
+        NextItemModel({"items": rows}, states, mask_row=1)
+    moved = keras_recs.layers.ItemTable(2 + V, D, name="items")(rows + 0)
+    with pytest.raises(ValueError, match=r"`mask_row` is appended to the input that"):
+        NextItemModel({"items": rows}, {"states": moved}, mask_row=1)

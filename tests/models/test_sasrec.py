@@ -104,6 +104,48 @@ def test_binary_cross_entropy_of_given_negatives():
     np.testing.assert_allclose(found, np.mean(terms), rtol=1e-4)
 
 
+@pytest.mark.parametrize("num_negatives", [1, None])
+def test_less_padding_changes_nothing(num_negatives):
+    model = make(num_negatives=num_negatives)
+    model.compile("sgd")
+    rows, targets = ROWS[[0, 2]], TARGETS[[0, 2]]
+    np.testing.assert_allclose(
+        states_of(model, rows[:, 2:]), states_of(model, rows)[:, 2:], atol=1e-5
+    )
+    negatives = np.full((2, T, 1), 4, "int32")
+    losses = [
+        model.evaluate(
+            {"items": rows[:, start:]},
+            {"next_item": targets[:, start:]}
+            | ({"negatives": negatives[:, start:]} if num_negatives else {}),
+            verbose=0,
+        )
+        for start in (0, 2)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_trains_on_like_lengths():
+    sequences = [np.arange(n) % V + 2 for n in (2, 3, 6, 2, 3, 6)]
+    model = make(num_negatives=None)
+    model.compile("adam")
+    batches = next_item_batches(sequences, T, 2, lengths=(1, 2))
+    history = model.fit(batches, epochs=3, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+
+
+@pytest.mark.parametrize("num_negatives", [2, None])
+def test_unknown_targets_are_not_learned(num_negatives):
+    """A batch without a target has no loss, and moves nothing."""
+    model = make(num_negatives=num_negatives)
+    model.compile(keras.optimizers.SGD(1.0))
+    before = model.get_weights()
+    targets = np.where(TARGETS, 1, 0)  # row 1: an unknown item
+    assert float(model.train_on_batch({"items": ROWS}, {"next_item": targets})) == 0
+    for old, new in zip(before[:-1], model.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
 @pytest.mark.parametrize(
     ("num_negatives", "loss"), [(None, None), (4, losses.SampledSoftmax())]
 )

@@ -16,7 +16,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from keras_recs.copies_of import copies_of
 from keras_recs.layers import FeatureEmbedding, TableConfig
 from keras_recs.optimizers import (
-    CompositeOptimizer, LazyAdam, RowwiseAdagrad, SparseAdagrad, SparseFTRL,
+    CompositeOptimizer, FusedAdam, LazyAdam, RowwiseAdagrad, SparseAdagrad, SparseFTRL,
 )
 
 def model():
@@ -53,6 +53,7 @@ assert mirrored.num_replicas_in_sync == 2
 makers = {
     "clipped": lambda: SparseAdagrad(0.1, global_clipnorm=100.0),
     "adam": lambda: LazyAdam(0.01),
+    "fused": lambda: FusedAdam(0.01),
     "ftrl": lambda: SparseFTRL(0.1),
     "composite": lambda: CompositeOptimizer(
         RowwiseAdagrad(0.1), {"out": keras.optimizers.SGD(0.1)}

@@ -9,7 +9,13 @@ import tensorflow as tf
 
 from keras_recs.layers import FeatureEmbedding, TableConfig
 from keras_recs.layers.embedding.stacked_tables import StackedTables
-from keras_recs.optimizers import LazyAdam, RowwiseAdagrad, SparseAdagrad, SparseFTRL
+from keras_recs.optimizers import (
+    FusedAdam,
+    LazyAdam,
+    RowwiseAdagrad,
+    SparseAdagrad,
+    SparseFTRL,
+)
 from keras_recs.optimizers.sparse_optimizer import NUMBERS_A_ROW
 
 ROWS, DIM, STEPS = 12, 3, 6
@@ -97,12 +103,41 @@ def sparse_ftrl(w, data, lr=0.1, l1=0.4, l2=0.2, beta=1.0):
     return w
 
 
+def adam(w, data, lr=0.1):
+    m, v = np.zeros(w.shape), np.zeros(w.shape)
+    for step, (rows, gradient) in enumerate(data, start=1):
+        g = np.zeros(w.shape)
+        for row, total in sums(rows, gradient).items():
+            g[row] = total
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        rate = lr * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        w = w - rate * m / (np.sqrt(v) + 1e-7)
+    return w
+
+
 CASES = {
     "rowwise_adagrad": (lambda: RowwiseAdagrad(0.1), rowwise_adagrad),
     "sparse_adagrad": (lambda: SparseAdagrad(0.1), sparse_adagrad),
     "lazy_adam": (lambda: LazyAdam(0.1), lazy_adam),
     "sparse_ftrl": (lambda: SparseFTRL(0.1, l1=0.4, l2=0.2, beta=1.0), sparse_ftrl),
 }
+
+
+@pytest.mark.parametrize("clip", [{}, {"clipnorm": 2.0}], ids=["", "clipped"])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("dense", [False, True], ids=["slices", "dense"])
+def test_fused_adam(dense, amsgrad, clip):
+    """Loops, and Keras where gradients are dense: rows without one move too."""
+    (variable,) = table().shards
+    before, data = variable.numpy(), batches(high=7)
+    train(FusedAdam(0.1, amsgrad=amsgrad, **clip), variable, data, dense)
+    found = variable.numpy()
+    if not amsgrad and not clip:
+        expected = adam(before.astype("float64"), data)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    variable.assign(before)
+    train(keras.optimizers.Adam(0.1, amsgrad=amsgrad, **clip), variable, data, True)
+    np.testing.assert_allclose(found, variable.numpy(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("num_rows", [ROWS, 300], ids=["whole", "rows"])

@@ -69,8 +69,12 @@ class ItemTable(keras.layers.Layer):
     def call(self, rows):
         """Gathers vectors."""
         is_item = ops.expand_dims(ops.not_equal(rows, 0), -1)
-        vectors = self.tables(rows)
+        vectors = self.vectors(rows)
         return ops.where(is_item, vectors, ops.zeros_like(vectors))
+
+    def vectors(self, rows):
+        """Gathers vectors, of row 0 too."""
+        return self.tables(rows)
 
     def score(self, states, rows):
         """Products of states with candidates.
@@ -82,7 +86,7 @@ class ItemTable(keras.layers.Layer):
         Returns:
             float32 `(..., n)`.
         """
-        vectors = self.tables(rows)
+        vectors = self.vectors(rows)
         if len(rows.shape) == 1:
             scores = ops.matmul(states, ops.transpose(vectors))
         else:
@@ -102,6 +106,17 @@ class ItemTable(keras.layers.Layer):
         if len(shards) == 1:
             return ops.convert_to_tensor(shards[0])[first_row:]
         return self.tables(ops.arange(first_row, self.num_rows))
+
+    def read_rows(self, rows):
+        """Vectors as NumPy.
+
+        Args:
+            rows: ints `(n,)`.
+
+        Returns:
+            float32 `(n, D)`.
+        """
+        return self.tables.read_rows(rows)
 
     def compute_output_shape(self, input_shape):
         """The input's shape plus `(embedding_dim,)`."""

@@ -57,19 +57,33 @@ class MaskedAttention(keras.layers.Layer):
     def call(self, inputs, training=None):
         """Returns what each place saw."""
         asking, asked, mask = inputs
-        length, dim = ops.shape(asking)[1], asking.shape[-1]
+        return self.output_of(self.look(*self.project(asking, asked), mask, training))
+
+    def project(self, asking, asked):
+        """Query, key and value of each place."""
+        return [dense(x) for dense, x in zip(self.projections, (asking, asked, asked))]
+
+    def output_of(self, seen):
+        """The output projection, where there is one."""
+        return self.projections[3](seen) if self.use_output_projection else seen
+
+    def look(self, query, key, value, mask, training=None):
+        """What each place saw `(B, T, D)`, before the output projection.
+
+        Args:
+            query: `(B, T, D)`, of all heads side by side, as are the two next.
+            key: `(B, T, D)`.
+            value: `(B, T, D)`.
+            mask: bool `(B, T)`.
+            training: bool or `None`.
+        """
+        length, dim = ops.shape(query)[1], query.shape[-1]
         shape = (-1, length, self.num_heads, dim // self.num_heads)
-        query, key, value = (
-            ops.reshape(dense(x), shape)  # (B, T, A, D / A)
-            for dense, x in zip(self.projections, (asking, asked, asked))
-        )
+        heads = [ops.reshape(x, shape) for x in (query, key, value)]  # (B, T, A, D / A)
         is_there = ops.expand_dims(ops.cast(mask, "bool"), 1)  # (B, 1, T)
         seen = ops.logical_and(is_there, self.places_seen(length))  # (B, T, T)
-        output = attend(query, key, value, seen, self.weights_dropout, training)
-        output = ops.reshape(output, (-1, length, dim))
-        if self.use_output_projection:
-            output = self.projections[3](output)
-        return output
+        output = attend(*heads, seen, self.weights_dropout, training)
+        return ops.reshape(output, (-1, length, dim))
 
     def compute_output_shape(self, input_shape):
         """As what asks."""

@@ -8,6 +8,7 @@ from keras import ops
 from keras_recs.layers.checked_sizes import checked_sizes
 from keras_recs.layers.sequence.causal_self_attention import CausalSelfAttention
 from keras_recs.layers.sequence.local_attention import LocalAttention
+from keras_recs.layers.sequence.places import Places
 from keras_recs.register import register
 
 WIRINGS = ("sasrec", "pre", "post")
@@ -82,6 +83,8 @@ class TransformerBlock(keras.layers.Layer):
         self.wiring = wiring
         self.sees = sees
         self.seed = seed
+        # How many events there are differs between batches.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
 
     def build(self, input_shape):
         """Creates the attention, the network and the normalizations."""
@@ -135,29 +138,44 @@ class TransformerBlock(keras.layers.Layer):
     def call(self, inputs, training=None):
         """Returns the next states."""
         x, mask = inputs
+        if keras.backend.backend() != "tensorflow":
+
+            def see(asking, asked):
+                return self.attention([asking, asked, mask], training=training)
+
+            x = self._next_states(x, see, training)
+            return x * ops.expand_dims(ops.cast(mask, x.dtype), -1)
+
+        places = Places(ops.cast(mask, "bool"))
+
+        def see(asking, asked):
+            projected = self.attention.project(asking, asked)  # (N, D)
+            wide = [places.whole(x) for x in projected]  # (B, T, D)
+            seen = places.rows(self.attention.look(*wide, mask, training))  # (N, D)
+            return self.attention.output_of(seen)
+
+        x = self._next_states(places.rows(x), see, training)  # (N, D)
+        return places.whole(x)
+
+    def _next_states(self, x, see, training):
+        """Of states `(..., D)`; `see` is the attention of some to some."""
         if self.wiring == "sasrec":
             asking = self.norms[0](x)
-            x = asking + self.attention([asking, x, mask], training=training)
-            x = self.norms[1](x)
-            x = x + self._network(x, training)
-        elif self.wiring == "pre":
+            x = self.norms[1](asking + see(asking, x))
+            return x + self._network(x, training)
+        if self.wiring == "pre":
             normed = self.norms[0](x)
-            x = x + self._attended(normed, mask, training)
-            x = x + self._network(self.norms[1](x), training)
-        else:
-            x = self.norms[0](x + self._attended(x, mask, training))
-            x = self.norms[1](x + self._network(x, training))
-        return x * ops.expand_dims(ops.cast(mask, x.dtype), -1)
-
-    def _attended(self, x, mask, training):
-        seen = self.attention([x, x, mask], training=training)
-        return self.dropouts[2](seen, training=training)
+            x = x + self.dropouts[2](see(normed, normed), training=training)
+            return x + self._network(self.norms[1](x), training)
+        seen = self.dropouts[2](see(x, x), training=training)
+        x = self.norms[0](x + seen)
+        return self.norms[1](x + self._network(x, training))
 
     def _network(self, x, training):
-        x = self.inner(x)  # (B, T, H)
+        x = self.inner(x)  # (..., H)
         if self.wiring == "sasrec":
             x = self.dropouts[0](x, training=training)
-        return self.dropouts[1](self.outer(x), training=training)  # (B, T, D)
+        return self.dropouts[1](self.outer(x), training=training)  # (..., D)
 
     def compute_output_shape(self, input_shape):
         """As the states."""

@@ -1,0 +1,1 @@
+"""One process each of benchmarks/sequential/throughput.py."""
