@@ -171,7 +171,7 @@ class Run:
                 seed=self.seed,
                 **options,
             )
-        make, options = data.next_item_batches, {}
+        make, options = data.next_item_batches, {"lengths": setting.lengths}
         if setting.arguments.get("stage") == "joint":
             make, options = data.contrastive_batches, {"partners": partners(self.data)}
         return make(

@@ -18,7 +18,7 @@ class Pretraining:
     objective: dict[str, Any]
     batch_size: int = 256
     learning_rate: float = 1e-3
-    epochs: int = 100
+    epochs: int = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class Setting:
         masking: dict or `None`. Of `masked_item_batches`, for a model of masked places.
         session: dict or `None`. Of `session_batches`, for sessions side by side; with
             `"alpha"` in the place of the sampler.
+        lengths: ints. Of batches of users with like lengths, below `max_length`.
         batch_size: int. Users, or slots.
         learning_rate: float.
         pretraining: `Pretraining` or `None`.
@@ -59,6 +60,7 @@ class Setting:
     unseen_negatives: bool = False
     masking: dict[str, Any] | None = None
     session: dict[str, Any] | None = None
+    lengths: tuple[int, ...] | None = None
     pretraining: Pretraining | None = None
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -149,6 +151,13 @@ SETTINGS = {
         patience=25,
         selection="authors",
     ),
+    "ml-1m sasrec bce 128": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": 1},
+        loss="bce",
+        unseen_negatives=True,
+        patience=25,
+        selection="authors",
+    ),
     "ml-1m sasrec ce": _movielens(
         arguments={"embedding_dim": 64, "num_negatives": None}
     ),
@@ -165,7 +174,8 @@ SETTINGS = {
         arguments={"embedding_dim": 128, "num_negatives": 256}, loss="gbce"
     ),
     "beauty sasrec ce": _beauty(
-        arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5}
+        arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
+        lengths=(5, 10, 20),
     ),
     # The authors' places and rates; they take 400,000 steps of 256 windows at 1e-4, and
     # shorter training is known to fall short (https://arxiv.org/abs/2207.07483).
