@@ -3,7 +3,12 @@
 import keras
 
 from keras_recs import Label, NumericFeature, Schema
-from keras_recs.losses import FunnelCrossentropy, LabelledLoss, WeightedLogisticLoss, losses_of
+from keras_recs.losses import (
+    FunnelCrossentropy,
+    LabelledLoss,
+    WeightedLogisticLoss,
+    losses_of,
+)
 from keras_recs.schema import TASKS
 
 
