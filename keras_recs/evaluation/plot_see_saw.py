@@ -76,11 +76,24 @@ def _draw_cosines(axis, rows, names) -> None:
 
 
 def _draw_shares(axis, bars) -> None:
+    # An expert has one colour in all bars, also where a gate does not see it.
+    names = list(dict.fromkeys(name for _, shares in bars for name in shares))
     for place, (_, shares) in enumerate(bars):
         left = 0.0
-        for share in shares.values():
-            axis.barh(place, share, left=left, edgecolor="white")
+        for name, share in shares.items():
+            color = f"C{names.index(name) % 10}"
+            axis.barh(place, share, left=left, edgecolor="white", color=color)
             left += share
+    if len(names) <= 10:
+        for number, name in enumerate(names):
+            axis.barh(0, 0, color=f"C{number}", label=name)
+        axis.legend(
+            fontsize="small",
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=min(4, len(names)),
+            frameon=False,
+        )
     axis.set_yticks(range(len(bars)), [name for name, _ in bars])
     axis.invert_yaxis()
     axis.set(xlabel="share of each expert", xlim=(0, 1))
