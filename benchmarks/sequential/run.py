@@ -194,10 +194,10 @@ class Run:
             if not self.pretrained.go_on(end):
                 return False
             self.pretrained.hand_on(self.model)
-        batches.epoch = self.state["epoch"]
         last_saved = time.monotonic()
         while not self._is_through():
             start, epoch = time.monotonic(), self.state["epoch"]
+            batches.epoch = epoch  # Keras may have counted one more
             history = self.model.fit(
                 batches, initial_epoch=epoch, epochs=epoch + setting.every, verbose=0
             )

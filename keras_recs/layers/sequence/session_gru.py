@@ -121,7 +121,8 @@ class SessionGRU(keras.layers.Layer):
         carries = not before and self.num_slots is not None
         if carries:
             self._check_slots(x)
-            before = [ops.cast(state, x.dtype) for state in self.carried]
+            # Copies: the gradient reads them after the variables have been set.
+            before = [ops.cast(ops.copy(state), x.dtype) for state in self.carried]
         elif not before:
             size = ops.shape(x)[0]
             before = [ops.zeros((size, n), x.dtype) for n in self.hidden_units]
