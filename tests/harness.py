@@ -467,6 +467,10 @@ def layer_cases(folder):
             {"auxiliary_weight": 0.5},
             lambda batch: {"inputs": _steps(batch)[::2]},
         ),
+        "ItemAttributes": LayerCase(
+            {"num_rows": 6, "max_attributes": 2},
+            lambda batch: {"inputs": _rows(batch, 6, 4)},
+        ),
         "ItemTable": LayerCase(
             {
                 "num_rows": 6,
