@@ -283,7 +283,7 @@ def test_joint_loss_is_its_parts():
 def test_learns_and_is_saved(stage, tmp_path):
     """The fine-tuning model is SASRec's kind, which has this test."""
     model = make(stage, num_layers=1, dropout=0.1, seed=3)
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=stage == "joint")
     options = {"sampler": UniformSampler(V), "drop_remainder": True}
     if stage == "pretrain":
         batches = s3rec_batches(SEQUENCES, T, 6, each_place=False, **options)
