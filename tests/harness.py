@@ -488,6 +488,10 @@ def layer_cases(folder):
             },
             lambda batch: {"inputs": _rows(batch, 6, 4)},
         ),
+        "ItemAttributes": LayerCase(
+            {"num_rows": 6, "max_attributes": 2},
+            lambda batch: {"inputs": _rows(batch, 6, 4)},
+        ),
         "ItemTable": LayerCase(
             {
                 "num_rows": 6,

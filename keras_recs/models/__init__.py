@@ -21,8 +21,8 @@ from keras_recs.models.masknet import masknet
 from keras_recs.models.mmoe import mmoe
 from keras_recs.models.next_item_model import NextItemModel
 from keras_recs.models.ple import ple
+from keras_recs.models.s3_rec_pretraining import S3RecPretraining
 from keras_recs.models.s3rec import s3rec
-from keras_recs.models.s3rec_pretraining import S3RecPretraining
 from keras_recs.models.sasrec import sasrec
 from keras_recs.models.session_model import SessionModel
 from keras_recs.models.shared_bottom import shared_bottom

@@ -10,7 +10,7 @@ from keras_recs.models.build_inputs import build_inputs
 from keras_recs.models.contrastive_item_model import ContrastiveItemModel
 from keras_recs.models.item_sequence import item_sequence
 from keras_recs.models.next_item_model import NextItemModel
-from keras_recs.models.s3rec_pretraining import S3RecPretraining
+from keras_recs.models.s3_rec_pretraining import S3RecPretraining
 
 STAGES = ("pretrain", "finetune", "joint")
 

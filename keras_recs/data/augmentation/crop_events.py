@@ -22,7 +22,7 @@ def crop_events(rows, share, rng):
     Example:
     >>> rows = np.array([[0, 4, 5, 6, 7]])
     >>> keras_recs.data.crop_events(rows, 0.5, np.random.default_rng(0)).tolist()
-    [[0, 0, 0, 6, 7]]
+    [[0, 0, 0, 4, 5]]
 
     Reference: [Xie et al., 2020](https://arxiv.org/abs/2010.14395)
     """

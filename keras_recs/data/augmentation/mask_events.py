@@ -24,7 +24,7 @@ def mask_events(rows, share, rng, mask_row=1):
     Example:
     >>> rows = np.array([[0, 4, 5, 6, 7]])
     >>> masked = keras_recs.data.mask_events(rows, 0.5, np.random.default_rng(0))
-    >>> (masked == 1).sum(), (masked == rows).sum()
+    >>> int((masked == 1).sum()), int((masked == rows).sum())
     (2, 3)
 
     Reference: [Xie et al., 2020](https://arxiv.org/abs/2010.14395)
