@@ -21,9 +21,11 @@ from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
 from keras_recs.data.rate_table import RateTable
 from keras_recs.data.row_counts import row_counts
+from keras_recs.data.sequence_dataset import sequence_dataset
 from keras_recs.data.split import Split
 from keras_recs.data.synthetic_clicks import synthetic_clicks
 from keras_recs.data.tfrecord_dataset import tfrecord_dataset
+from keras_recs.data.write_histories import write_histories
 from keras_recs.data.write_tfrecords import write_tfrecords
 
 __all__ = [
@@ -46,7 +48,9 @@ __all__ = [
     "parse_spec",
     "prepare",
     "row_counts",
+    "sequence_dataset",
     "synthetic_clicks",
     "tfrecord_dataset",
+    "write_histories",
     "write_tfrecords",
 ]

@@ -26,6 +26,8 @@ from keras_recs.evaluation.ranking.item_lists import ItemLists
 from keras_recs.evaluation.ranking.leave_one_out import leave_one_out
 from keras_recs.evaluation.ranking.list_metrics import list_metrics
 from keras_recs.evaluation.ranking.list_values import list_values
+from keras_recs.evaluation.ranking.next_item_queries import next_item_queries
+from keras_recs.evaluation.ranking.next_item_ranks import next_item_ranks
 from keras_recs.evaluation.ranking.novelty import novelty
 from keras_recs.evaluation.ranking.paired_test import paired_test
 from keras_recs.evaluation.ranking.ranking_metrics import ranking_metrics
@@ -53,6 +55,8 @@ __all__ = [
     "leave_one_out",
     "list_metrics",
     "list_values",
+    "next_item_queries",
+    "next_item_ranks",
     "novelty",
     "pair_contributions",
     "paired_test",
