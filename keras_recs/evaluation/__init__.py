@@ -10,6 +10,7 @@ from keras_recs.evaluation.explain.plot_attention import plot_attention
 from keras_recs.evaluation.explain.plot_importance import plot_importance
 from keras_recs.evaluation.explain.plot_pairs import plot_pairs
 from keras_recs.evaluation.gate_utilization import gate_utilization
+from keras_recs.evaluation.plot_ranks import plot_ranks
 from keras_recs.evaluation.plot_reliability import plot_reliability
 from keras_recs.evaluation.plot_roc import plot_roc
 from keras_recs.evaluation.plot_see_saw import plot_see_saw
@@ -64,6 +65,7 @@ __all__ = [
     "plot_attention",
     "plot_importance",
     "plot_pairs",
+    "plot_ranks",
     "plot_reliability",
     "plot_roc",
     "plot_see_saw",
