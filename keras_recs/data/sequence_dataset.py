@@ -77,7 +77,7 @@ def sequence_dataset(
         wider = dataclasses.asdict(feature) | {"max_length": None}
         del wider["padding"]
         wider = MultiValuedFeature(**wider)
-    features = [wider if f.name == feature.name else f for f in schema.features]
+    features = tuple(wider if f.name == feature.name else f for f in schema.features)
     reading = dataclasses.replace(schema, features=features)
     dataset = tfrecord_dataset(files, reading, batch_size, seed=seed, **options)
 

@@ -70,7 +70,7 @@ def seen_rows(raw, schema: Schema, preprocessor: Any):
     """Table rows of all events of the histories, `(B, S)`, also of those not read."""
     (feature,) = schema.features
     values, lookup = raw[feature.name], preprocessor.lookups[feature.table_name]
-    if feature.dtype == "int64":
+    if schema.request_columns[feature.name].dtype == "int64":
         values = tf.cast(values, tf.int64)
     if isinstance(values, tf.RaggedTensor):
         return values.with_flat_values(lookup(values.flat_values)).to_tensor(0)
