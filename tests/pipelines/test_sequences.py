@@ -1,5 +1,6 @@
 """A log of events, through every program, to what its export recommends."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 from keras_recs import Schema
 from pipelines.config import Config
 from pipelines.from_config import build_model, loss_of, training_data
+from serving.json_predict import predict_inputs, predict_json
+from serving.load_version import load_version
+from serving.predict import predict_arrays
 from tests.preloaded import run_preloaded
 from tests.samples import click_schema
 
@@ -103,16 +107,22 @@ def test_metrics(folder):
     assert "val_ndcg@10" in history
 
 
-def test_recommendations(folder):
-    import tensorflow as tf
-
+def test_the_server_answers(folder):
+    """With its manifest and warm-up requests, in the JSON of REST."""
     path, _ = folder
-    served = tf.saved_model.load(str(path / "export" / "1"))
-    requests = tf.constant([["i3", "i4", "i5", ""], ["i10", "i11", "i0", "new"]])
-    answer = served.signatures["recommend"](item=requests)
-    items = answer["items"].numpy()
-    assert items[0, 0] == b"i6"
-    assert not {b"i10", b"i11", b"i0", b"new", b""} & set(items[1])
+    rows = [["i3", "i4", "i5", ""], ["i10", "i11", "i0", "new"], [""] * 4]
+    with contextlib.closing(
+        load_version("sasrec", 1, path / "export" / "1", require_manifest=True)
+    ) as servable:
+        signature = servable.signatures["recommend"]
+        inputs, in_rows = predict_inputs({"instances": rows}, signature.inputs)
+        outputs = predict_arrays(servable, signature, inputs)
+    answers = json.loads(predict_json(outputs, in_rows))["predictions"]
+    assert answers[0]["items"][0] == "i6"
+    assert not {"i10", "i11", "i0", "new", ""} & set(answers[1]["items"])
+    for answer in answers:
+        assert len(set(answer["items"])) == 3
+        assert answer["scores"] == sorted(answer["scores"], reverse=True)
 
 
 def test_what_the_configuration_says(folder):
