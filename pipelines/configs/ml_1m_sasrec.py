@@ -9,6 +9,10 @@
         --schema=ml_1m/histories/schema.json --output=ml_1m/prepared
     python -m pipelines.train --config=pipelines/configs/ml_1m_sasrec.py \
         --workdir=runs/ml_1m_sasrec
+
+A look at what the programs do, no figure of the model: two epochs with --max_length=50
+took 97 s of CPU on two shared cores; test HR@10 .0465, NDCG@10 .0227 (full catalogue,
+seen items left out, one seed). benchmarks/sequential.md has runs to the end.
 """
 
 from pipelines.config import Config
