@@ -1,6 +1,6 @@
 """Deep recommenders for TensorFlow and Keras 3: from raw logs to a served prediction.
 
-The layers, losses and optimizers are imported with the package, so that
+The layers, losses, models and optimizers are imported with the package, so that
 `keras.models.load_model` knows them; other subpackages load when they are first used.
 TensorFlow is imported by what needs it only: with another Keras backend the layers,
 losses, models and metrics do without.
@@ -51,6 +51,7 @@ __all__ = [
 if not os.environ.get("KERAS_RECS_WITHOUT_KERAS"):
     import keras_recs.layers
     import keras_recs.losses
+    import keras_recs.models
     import keras_recs.optimizers
 
 

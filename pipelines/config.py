@@ -16,6 +16,8 @@ _DICTS = (
     "optimizer_groups",
     "down_sampling",
     "task_weighting",
+    "masking",
+    "loss",
     "space",
 )
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -47,6 +49,13 @@ class Config:
             `dynamic_weight_average`, `grad_norm` or `pc_grad`.
         task_cosines: bool. Log the cosine of each two labels' gradients after each
             epoch, as `pipelines.evaluate` draws it.
+        masking: of a model of masked places, such as `bert4rec`: arguments of
+            `keras_recs.data.sequence_dataset`, such as `{"mask_rate": 0.2,
+            "max_masked": 40}`.
+        loss: of a model of sequences with negatives: the name of a loss of
+            `keras_recs.losses` and its arguments, such as `{"name":
+            "GeneralizedBinaryCrossentropy", "calibration": 0.75}`; `num_items` is
+            filled in. By default `CandidateBinaryCrossentropy`.
         batch_size: int. Examples a step, over all replicas.
         epochs: int. At most.
         monitor: metric that chooses the epoch; `None` is what
@@ -72,6 +81,8 @@ class Config:
     labels: list[str] = dataclasses.field(default_factory=list)
     task_weighting: dict[str, Any] = dataclasses.field(default_factory=dict)
     task_cosines: bool = False
+    masking: dict[str, Any] = dataclasses.field(default_factory=dict)
+    loss: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch_size: int = 1024
     epochs: int = 10
     monitor: str | None = None

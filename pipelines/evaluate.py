@@ -8,6 +8,7 @@ Examples:
       --importance --importance_repeats=5
   python -m pipelines.evaluate --workdir=runs/mmoe --data='prepared/test-*' \
       --twins=runs/click,runs/like
+  python -m pipelines.evaluate --workdir=runs/sasrec --data='prepared/test-*'
 
 It writes <workdir>/metrics.json (one entry a data set) and <workdir>/plots/*.png; with
 --importance also <workdir>/importance.json: how much worse each label gets when the
@@ -20,6 +21,10 @@ label that is worse than alone is named first. They are runs of pipelines.train 
 "labels=['click']", with --set task_cosines=False where the configuration has it, for
 one label has no cosine. A label that is in several of them counts in the first. Gains
 and shares are in <workdir>/see_saw.json.
+
+Of a model of sequences the last event of each history is ranked among all items: hit
+rate, NDCG, MRR and recall at 5, 10 and 20, with an interval over users; coverage, Gini
+index and novelty of the lists of 20.
 """
 
 import json
@@ -28,6 +33,7 @@ from pathlib import Path
 
 from absl import flags
 
+from pipelines.evaluate_catalogue import evaluate_catalogue
 from pipelines.importance import importance_table, measure_importance
 from pipelines.run_program import run_program
 
@@ -42,6 +48,9 @@ IMPORTANCE = flags.DEFINE_bool(
 REPEATS = flags.DEFINE_integer("importance_repeats", 3, "Shuffles of a feature.", 1)
 EXAMPLES = flags.DEFINE_integer(
     "importance_examples", 100_000, "Examples to shuffle; they are held in memory.", 1
+)
+EXCLUDE_SEEN = flags.DEFINE_bool(
+    "exclude_seen", True, "Of sequences: items of a history are no candidates."
 )
 flags.mark_flags_as_required(["workdir", "data"])
 
@@ -104,15 +113,25 @@ def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) ->
 
     schema = keras_recs.Schema.load(workdir)
     model = keras.models.load_model(workdir / "model.keras")
-    dataset = keras_recs.data.tfrecord_dataset(
-        files,
-        schema,
-        batch_size,
-        shuffle=False,
-        with_group=schema.group_key is not None,
-    )
-    predictions = keras_recs.evaluation.Predictions.collect(model, dataset)
-    results = measure(predictions, schema)
+    plots = workdir / "plots"
+    predictions = None
+    if isinstance(model, keras_recs.models.NextItemModel):
+        results, ranks = evaluate_catalogue(
+            model, schema, workdir, files, batch_size, EXCLUDE_SEEN.value
+        )
+        keras_recs.evaluation.plot_ranks(
+            ranks, plots / f"{name}_ranks.png", f"{model.name} on {name}"
+        )
+    else:
+        dataset = keras_recs.data.tfrecord_dataset(
+            files,
+            schema,
+            batch_size,
+            shuffle=False,
+            with_group=schema.group_key is not None,
+        )
+        predictions = keras_recs.evaluation.Predictions.collect(model, dataset)
+        results = measure(predictions, schema)
 
     path = workdir / "metrics.json"
     stored = json.loads(path.read_text()) if path.exists() else {}
@@ -125,9 +144,8 @@ def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) ->
     temporary.write_text(json.dumps(stored, indent=2) + "\n")
     os.replace(temporary, path)
 
-    plots = workdir / "plots"
     for label in schema.labels:
-        if label.task != "binary":
+        if label.task != "binary" or predictions is None:
             continue
         y, p = predictions.labels[label.name], predictions.scores[label.name]
         if label.optional:

@@ -4,6 +4,8 @@ Examples:
   python -m pipelines.export --workdir=runs/deepfm --export_dir=export/deepfm
   python -m pipelines.export --workdir=runs/deepfm --export_dir=export/deepfm \
       --data='prepared/valid-*' --version=7
+  python -m pipelines.export --workdir=runs/sasrec --export_dir=export/sasrec \
+      --top_k=20 --noexclude_seen
 
 It reads <workdir>/model.keras, schema.json and metrics.json and writes
 <export_dir>/<version>/. With --data the check and the warm-up requests use real rows.
@@ -11,6 +13,7 @@ It reads <workdir>/model.keras, schema.json and metrics.json and writes
 
 import json
 from pathlib import Path
+from typing import Any
 
 from absl import flags, logging
 
@@ -22,13 +25,21 @@ VERSION = flags.DEFINE_integer(
     "version", None, "Version number. Default: one more than the highest.", 1
 )
 DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")
+TOP_K = flags.DEFINE_integer("top_k", 10, "Items that a sequence model recommends.", 1)
+EXCLUDE_SEEN = flags.DEFINE_bool(
+    "exclude_seen", True, "Never recommend an item of the request's history."
+)
 flags.mark_flags_as_required(["workdir", "export_dir"])
 
 NUM_ROWS = 1_000
 
 
 def export_run(
-    workdir: Path, export_dir: Path, version: int | None, files: list[str] | None
+    workdir: Path,
+    export_dir: Path,
+    version: int | None,
+    files: list[str] | None,
+    **options: Any,
 ) -> Path:
     """Exports the model of a run directory; returns the version folder."""
     import keras
@@ -45,6 +56,7 @@ def export_run(
         version=version,
         examples=read_rows(files, schema) if files else None,
         metrics=json.loads(metrics.read_text()) if metrics.exists() else None,
+        **options,
     )
 
 
@@ -78,7 +90,12 @@ def main(_) -> None:
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # saving tells much that is of no use
     path = export_run(
-        Path(WORKDIR.value), Path(EXPORT_DIR.value), VERSION.value, DATA.value
+        Path(WORKDIR.value),
+        Path(EXPORT_DIR.value),
+        VERSION.value,
+        DATA.value,
+        top_k=TOP_K.value,
+        exclude_seen=EXCLUDE_SEEN.value,
     )
     manifest = json.loads((path / "manifest.json").read_text())
     parity = manifest["parity"]

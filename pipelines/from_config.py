@@ -16,7 +16,13 @@ def builder_of(config: Config) -> tuple[Callable, dict[str, Any]]:
     """
     from keras_recs import models
 
+    offered = [getattr(models, name) for name in models.__all__]
     builders = {builder.__name__: builder for builder in models.BUILDERS}
+    builders |= {  # those of sequences read `items`
+        value.__name__: value
+        for value in offered
+        if inspect.isfunction(value) and "items" in inspect.signature(value).parameters
+    }
     if config.model not in builders:
         raise ValueError(
             f"Config: `model` must be one of {[*builders]}. Received: "
@@ -99,23 +105,72 @@ def weighed_model(config: Config, schema, model):
     return training.weigh_tasks(model, schema, weighting)
 
 
+def loss_of(config: Config, schema, model):
+    """What a model is compiled with: the loss of each label, or that of candidates.
+
+    Raises:
+        ValueError: for an unknown loss or argument, and for one beside labels.
+    """
+    from keras_recs import losses
+
+    if schema.labels and not config.loss:
+        return losses.losses_of(schema)
+    if not config.loss:
+        return None
+    classes = {
+        name: value
+        for name in losses.__all__
+        if inspect.isclass(value := getattr(losses, name))
+    }
+    arguments = dict(config.loss)
+    name = arguments.pop("name", None)
+    if schema.labels or name not in classes:
+        raise ValueError(
+            "Config: `loss` is for a model of sequences and needs a `name`, one of "
+            f"{sorted(classes)}. Received: loss={config.loss}, labels="
+            f"{list(schema.label_names)}"
+        )
+    if "num_items" in inspect.signature(classes[name]).parameters:
+        num_items = model.item_table.num_rows - model.first_row
+        arguments.setdefault("num_items", num_items)
+    try:
+        return classes[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"Config: `loss`: {error}") from error
+
+
 def training_data(
     config: Config,
     schema,
     batch_size: int | None = None,
     num_workers: int = 1,
     worker_index: int = 0,
+    model: Any = None,
 ):
     """Shuffled batches of a prepared folder; other ones than configured if given.
 
-    Of several workers each has its part of the examples.
+    Of several workers each has its part of the examples. A schema without labels is of
+    histories, whose items come next or are masked, as `model` wants it.
 
     Raises:
-        ValueError: for `down_sampling` that is no rate, label and seed.
+        ValueError: for `down_sampling` that is no rate, label and seed, and `masking`
+            that is unknown or of a model that masks nothing.
     """
     import keras_recs
 
     files = str(Path(config.data) / "train-*")
+    if not schema.labels:
+        return keras_recs.data.sequence_dataset(
+            files,
+            schema,
+            batch_size or config.batch_size,
+            items=_items(config),
+            mask_row=getattr(model, "mask_row", None),
+            seed=config.seed,
+            num_workers=num_workers,
+            worker_index=worker_index,
+            **_masking(config, model),
+        )
     return keras_recs.data.tfrecord_dataset(
         files,
         schema,
@@ -143,10 +198,35 @@ def _down_sampling(config: Config):
     return DownSampleNegatives(**arguments, weigh=True)
 
 
+def _items(config: Config) -> str | None:
+    return config.model_arguments.get("items")
+
+
+def _masking(config: Config, model) -> dict[str, Any]:
+    known = ["mask_rate", "max_masked", "last_rate"]
+    unknown = sorted(set(config.masking) - set(known))
+    is_masked = getattr(model, "mask_row", None) is not None
+    if unknown or (config.masking and not is_masked):
+        raise ValueError(
+            f"Config: `masking` is for a model of masked places and takes {known}. "
+            f"Received: masking={config.masking}, model={config.model!r}"
+        )
+    return config.masking
+
+
 def validation_data(config: Config, schema):
     """Batches for the exact metrics after each epoch."""
     import keras_recs
 
+    if not schema.labels:
+        return keras_recs.data.sequence_dataset(
+            str(Path(config.data) / "valid-*"),
+            schema,
+            4 * config.batch_size,
+            items=_items(config),
+            with_seen=True,
+            shuffle=False,
+        )
     return keras_recs.data.tfrecord_dataset(
         str(Path(config.data) / "valid-*"),
         schema,

@@ -32,6 +32,7 @@ from absl import flags, logging
 from pipelines.config import Config, load_config
 from pipelines.from_config import (
     build_model,
+    loss_of,
     read_schema,
     training_data,
     validation_data,
@@ -108,13 +109,7 @@ def train(
     schema = read_schema(config)
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
-    batches = training_data(
-        config,
-        schema,
-        share_of_batch(config, strategy.num_replicas_in_sync, workers.num_workers),
-        num_workers=workers.num_workers,
-        worker_index=workers.index,
-    )
+    share = share_of_batch(config, strategy.num_replicas_in_sync, workers.num_workers)
     validation = None
     if any(data.glob("valid-*")):
         validation = validation_data(config, schema)
@@ -124,11 +119,21 @@ def train(
             make_optimizer(
                 config.optimizer, config.learning_rate, config.optimizer_groups
             ),
-            loss=keras_recs.losses.losses_of(schema),
+            loss=loss_of(config, schema, model),
             steps_per_execution=config.steps_per_execution,
         )
+    batches = training_data(
+        config,
+        schema,
+        share,
+        num_workers=workers.num_workers,
+        worker_index=workers.index,
+        model=model,
+    )
     logging.info("%s with %d parameters.", config.model, model.count_params())
-    counted = training_data(config, schema) if workers.is_multi else batches
+    counted = batches
+    if workers.is_multi:
+        counted = training_data(config, schema, model=model)
     keras_recs.training.set_row_counts(model, schema, counted)
     if workers.is_chief:
         if overwrite:  # not before all that can be wrong has been built

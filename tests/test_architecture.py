@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 import setuptools
 
-from tests.harness import LIBRARY, ROOT, builders, module_name, run_python
+from tests.harness import (
+    LIBRARY,
+    ROOT,
+    builders,
+    module_name,
+    registered_classes,
+    run_python,
+)
 
 # What a part of keras_recs may import of it, beside itself. `copies_of`, `register` and
 # `schema` are the base; layers take plain values, so they may read the constants of `schema` alone.
@@ -278,6 +285,16 @@ def test_the_wheel_holds_the_library_alone():
 
 
 # === What importing does ===
+
+
+def test_importing_registers_what_saved_models_hold():
+    """But layers of raw values, and what training wraps around a model."""
+    packages = {module.split(".")[1] for module in registered_classes().values()}
+    names = {name for name, _ in imports(LIBRARY / "__init__.py")}
+    imported = {name.split(".")[1] for name in names if name.count(".") == 1}
+    assert packages - imported <= {"preprocessing", "training"}
+    assert "models" in packages & imported
+
 
 LIGHT = """
 import logging, os, sys, threading

@@ -29,10 +29,12 @@ from keras_recs.data.rate_table import RateTable
 from keras_recs.data.read_sequences import read_sequences
 from keras_recs.data.row_counts import row_counts
 from keras_recs.data.s3rec_batches import s3rec_batches
+from keras_recs.data.sequence_dataset import sequence_dataset
 from keras_recs.data.session_batches import session_batches
 from keras_recs.data.split import Split
 from keras_recs.data.synthetic_clicks import synthetic_clicks
 from keras_recs.data.tfrecord_dataset import tfrecord_dataset
+from keras_recs.data.write_histories import write_histories
 from keras_recs.data.write_tfrecords import write_tfrecords
 
 __all__ = [
@@ -61,10 +63,12 @@ __all__ = [
     "reorder_events",
     "row_counts",
     "s3rec_batches",
+    "sequence_dataset",
     "session_batches",
     "similar_items",
     "substitute_events",
     "synthetic_clicks",
     "tfrecord_dataset",
+    "write_histories",
     "write_tfrecords",
 ]

@@ -11,6 +11,7 @@ def next_item_batches(
     first_row=2,
     lengths=None,
     columns=None,
+    stride=None,
     drop_remainder=False,
     seed=0,
 ):
@@ -18,8 +19,9 @@ def next_item_batches(
 
     A user's last `max_length` pairs of an item and the next one are an example, padded
     on the left; users with less than two items are left out. Each epoch has all others
-    once, in an order of its own. A longer history is cut, which is not the same as
-    sliding a window over it.
+    once, in an order of its own. A longer history is cut, unless a `stride` makes an
+    example of each window over it: with `stride=max_length` each pair is in one, with a
+    smaller one in several, after more events.
 
     Where most users have few items, most of a batch is padding. With `lengths` a batch
     has users of like lengths: the least of these that holds all their pairs is its T.
@@ -29,7 +31,7 @@ def next_item_batches(
     Args:
         sequences: list of int arrays: rows of the items' table by user, oldest first.
         max_length: int. T.
-        batch_size: int. Users a batch.
+        batch_size: int. Examples a batch.
         name: string. The model's input. Defaults to `"items"`.
         sampler: of `keras_recs.data`, such as `UniformSampler(num_items)`, whose ids
             count from the first item. Negatives are never items of the user's sequence.
@@ -41,6 +43,8 @@ def next_item_batches(
         columns: dict of input name to a list of int arrays that stand beside
             `sequences`, such as the bucket of the time since the event before: inputs
             of the event, not of the one that is to be foretold. Defaults to `None`.
+        stride: int. Pairs between the windows of a user, at most `max_length`; the
+            newest ends with the last item. Defaults to `None`: the newest alone.
         drop_remainder: bool. Leave the last, smaller batch out, with `lengths` one of
             each. Defaults to `False`.
         seed: int. Of the order and the draws. Defaults to `0`.
@@ -50,8 +54,8 @@ def next_item_batches(
         int32, with a sampler also `"negatives"` `(B, T, n)`.
 
     Raises:
-        ValueError: if no user has two items, for sizes that are not positive, and for
-            lengths above `max_length`.
+        ValueError: if no user has two items, for sizes that are not positive, for
+            lengths above `max_length` and a stride that would lose pairs.
     """
     from keras_recs.data.next_item_sequences import NextItemSequences
 
@@ -61,6 +65,7 @@ def next_item_batches(
         num_negatives,
         first_row,
         lengths,
+        stride,
         sequences=sequences,
         max_length=max_length,
         batch_size=batch_size,

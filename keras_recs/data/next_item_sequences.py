@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_recs.data.negatives.item_sets import ItemSets
 from keras_recs.data.sequence_batches import SequenceBatches
+from keras_recs.data.sliding_windows import sliding_windows
 
 
 class NextItemSequences(SequenceBatches):
@@ -15,22 +16,23 @@ class NextItemSequences(SequenceBatches):
         num_negatives: int.
         first_row: int.
         lengths: ints or `None`.
+        stride: int or `None`.
         **kwargs: of `SequenceBatches`.
 
     Raises:
-        ValueError: for lengths that are out of range.
+        ValueError: for lengths that are out of range, and a stride that would lose
+            pairs.
     """
 
-    def __init__(self, name, sampler, num_negatives, first_row, lengths, **kwargs):
+    def __init__(
+        self, name, sampler, num_negatives, first_row, lengths, stride, **kwargs
+    ):
         super().__init__(**kwargs)
         if any(not 1 <= length <= self.max_length for length in lengths or ()):
             raise ValueError(
                 f"`lengths` must be from 1 to `max_length`, {self.max_length}. "
                 f"Received: lengths={lengths}"
             )
-        self._lengths = np.array(sorted({*(lengths or ()), self.max_length}))
-        pairs = np.minimum(self.ends - self.starts - 1, self.max_length)
-        self._kinds = np.searchsorted(self._lengths, pairs)  # (U,), of least length
         self._name = name
         self._sampler = sampler
         self._num_negatives = num_negatives
@@ -40,6 +42,20 @@ class NextItemSequences(SequenceBatches):
             splits = np.concatenate([[0], self.ends])
             ids = self.items - first_row
             self._own = ItemSets(ids, splits, sampler.num_items)
+        self._users = np.arange(len(self.ends))  # of each example
+        if stride is not None:
+            if stride > self.max_length:
+                raise ValueError(
+                    "`stride` must be at most `max_length`, or pairs would be lost. "
+                    f"Received: stride={stride}, max_length={self.max_length}"
+                )
+            # Of T + 1 items, which are T pairs.
+            self._users, self.starts, self.ends = sliding_windows(
+                self.starts, self.ends, self.max_length + 1, stride
+            )
+        self._lengths = np.array(sorted({*(lengths or ()), self.max_length}))
+        pairs = np.minimum(self.ends - self.starts - 1, self.max_length)
+        self._kinds = np.searchsorted(self._lengths, pairs)  # (U,), of least length
 
     @property
     def num_batches(self):
@@ -72,7 +88,7 @@ class NextItemSequences(SequenceBatches):
         return batches
 
     def make_batch(self, examples, rng):
-        """Inputs and targets of users."""
+        """Inputs and targets of examples."""
         length = self._lengths[self._kinds[examples].max()]
         places, is_there = self.last_places(examples, 1, length)  # (B, T)
         targets = np.where(is_there, self.items[places], 0)
@@ -81,6 +97,8 @@ class NextItemSequences(SequenceBatches):
         y = {"next_item": targets}
         if self._sampler is not None:
             shape = (*targets.shape, self._num_negatives)
-            drawn = self._sampler.draw(shape, rng, self._own.take(examples))
+            drawn = self._sampler.draw(
+                shape, rng, self._own.take(self._users[examples])
+            )
             y["negatives"] = (drawn + self._first_row).astype("int32")  # (B, T, n)
         return {self._name: inputs, **self.columns_at(before, is_there)}, y

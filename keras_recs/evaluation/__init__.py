@@ -10,6 +10,7 @@ from keras_recs.evaluation.explain.plot_attention import plot_attention
 from keras_recs.evaluation.explain.plot_importance import plot_importance
 from keras_recs.evaluation.explain.plot_pairs import plot_pairs
 from keras_recs.evaluation.gate_utilization import gate_utilization
+from keras_recs.evaluation.plot_ranks import plot_ranks
 from keras_recs.evaluation.plot_reliability import plot_reliability
 from keras_recs.evaluation.plot_roc import plot_roc
 from keras_recs.evaluation.plot_see_saw import plot_see_saw
@@ -26,6 +27,8 @@ from keras_recs.evaluation.ranking.item_lists import ItemLists
 from keras_recs.evaluation.ranking.leave_one_out import leave_one_out
 from keras_recs.evaluation.ranking.list_metrics import list_metrics
 from keras_recs.evaluation.ranking.list_values import list_values
+from keras_recs.evaluation.ranking.next_item_queries import next_item_queries
+from keras_recs.evaluation.ranking.next_item_ranks import next_item_ranks
 from keras_recs.evaluation.ranking.novelty import novelty
 from keras_recs.evaluation.ranking.paired_test import paired_test
 from keras_recs.evaluation.ranking.ranking_metrics import ranking_metrics
@@ -53,6 +56,8 @@ __all__ = [
     "leave_one_out",
     "list_metrics",
     "list_values",
+    "next_item_queries",
+    "next_item_ranks",
     "novelty",
     "pair_contributions",
     "paired_test",
@@ -60,6 +65,7 @@ __all__ = [
     "plot_attention",
     "plot_importance",
     "plot_pairs",
+    "plot_ranks",
     "plot_reliability",
     "plot_roc",
     "plot_see_saw",

@@ -10,7 +10,7 @@ from keras_recs.evaluation.figure import figure
 def plot_training_curves(
     history: str | os.PathLike, path: str | os.PathLike, title: str = ""
 ) -> None:
-    """Draws loss and AUC by epoch from a `history.csv` and writes a PNG.
+    """Draws loss and AUC, or ranks, by epoch from a `history.csv` and writes a PNG.
 
     Args:
         history: CSV file with an `epoch` column, as `training.fit` writes it.
@@ -23,10 +23,11 @@ def plot_training_curves(
     names = [name for name in (rows[0] if rows else {}) if name != "epoch"]
     groups = [
         [name for name in names if name.endswith("loss")],
-        [name for name in names if name.lower().endswith("auc")],
+        [name for name in names if name.lower().endswith("auc") or "@" in name],
     ]
+    scores = "at k" if any("@" in name for name in groups[1]) else "AUC"
     with figure(path, ncols=2) as axes:
-        for axis, group, label in zip(axes, groups, ("loss", "AUC"), strict=True):
+        for axis, group, label in zip(axes, groups, ("loss", scores), strict=True):
             for name in group:
                 values = [float(row[name] or math.nan) for row in rows]
                 axis.plot(epochs, values, "o-", markersize=3, label=name)

@@ -14,7 +14,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from keras_recs.export.comparison import Comparison, Tolerance, root_mean_square
 from keras_recs.export.float32_twin import float32_twin
 from keras_recs.export.fresh_process import FreshProcess, Request
+from keras_recs.export.next_item_reference import NextItemReference
 from keras_recs.export.raw_rows import RawRows
+from keras_recs.export.recommending import Recommending
 from keras_recs.export.signature_plan import PlannedSignature, signature_plan
 from keras_recs.export.write_saved_model import CLASSES, as_float32
 from keras_recs.schema import Schema
@@ -41,6 +43,7 @@ def check_parity(
     preprocessor: Any,
     rows: RawRows,
     timeout: float = 600.0,
+    recommending: Recommending | None = None,
 ) -> dict[str, Any]:
     """Compares every signature of a SavedModel with the Keras model.
 
@@ -65,6 +68,7 @@ def check_parity(
         preprocessor: `SchemaPreprocessor` of the schema.
         rows: raw rows.
         timeout: float. Seconds for the fresh process.
+        recommending: of a `NextItemModel`: what it recommends. Defaults to `None`.
 
     Returns:
         dict for the manifest: rows, batch sizes, tolerances by output, and the largest
@@ -81,17 +85,30 @@ def check_parity(
     middle = np.linspace(1, last - 1, NUM_SINGLE_ROWS - 2).astype(int).tolist()
     single = sorted({0, *middle, last})  # with the rows that hold nothing known
     slices = [slice(0, len(rows)), *(slice(i, i + 1) for i in single)]
-    work = [(p, rows_of) for p in signature_plan(schema) for rows_of in slices]
+    work = [
+        (p, rows_of) for p in signature_plan(schema, recommending) for rows_of in slices
+    ]
     serialized = rows.examples(0, len(rows))
     requests = [
         _request(graph.signature_def[planned.key], planned, rows, serialized, rows_of)
         for planned, rows_of in work
     ]
     with FreshProcess(folder, requests, timeout) as process:
-        inputs = _inputs(preprocessor, rows)
-        reference = _reference(model, inputs, rows)
-        rounding = _rounding(graph)
-        noise = _noise(model, inputs, reference, schema) if rounding else {}
+        arrays = rows.arrays(0, len(rows))
+        raw = {name: tf.constant(a) for name, a in arrays.items()}
+        next_items: NextItemReference | None = None
+        rounding, noise = _rounding(graph), {}
+        if recommending is not None:
+            with tf.device("CPU"):
+                next_items = NextItemReference(
+                    model, schema, preprocessor, raw, recommending
+                )
+            reference = _finite(next_items.outputs, model, rows)
+        else:
+            inputs = preprocessor(raw)
+            reference = _finite(_outputs(model, inputs), model, rows)
+            if rounding:
+                noise = _noise(model, inputs, reference, schema)
         answers = process.results()
 
     tolerances = {
@@ -104,7 +121,12 @@ def check_parity(
         names = graph.signature_def[planned.key].outputs
         largest = differences.setdefault(planned.key, {})
         for name, got in zip(names, answer, strict=True):
-            expected, tolerance = _expected(planned, name, reference, tolerances)
+            compared = name
+            if next_items is not None and name == "items":
+                got, compared = next_items.scores_of(got, rows_of), "scores"
+            elif next_items is not None and name == "scores":
+                got = next_items.with_nothing(got)
+            expected, tolerance = _expected(planned, compared, reference, tolerances)
             found = Comparison.of(got, expected, rows_of, tolerance)
             largest[name] = max(largest.get(name, 0.0), found.difference)
             if worst is None or found.ratio > worst[0].ratio:
@@ -131,11 +153,6 @@ def _request(signature, planned, rows, serialized, rows_of: slice) -> Request:
     )
 
 
-def _inputs(preprocessor, rows: RawRows) -> dict[str, tf.Tensor]:
-    arrays = rows.arrays(0, len(rows))
-    return preprocessor({name: tf.constant(a) for name, a in arrays.items()})
-
-
 def _outputs(model, inputs) -> dict[str, np.ndarray]:
     """What a Keras model answers, on the CPU as in the fresh process."""
     with tf.device("CPU"):
@@ -143,8 +160,8 @@ def _outputs(model, inputs) -> dict[str, np.ndarray]:
         return {name: as_float32(value).numpy() for name, value in outputs.items()}
 
 
-def _reference(model, inputs, rows: RawRows) -> dict[str, np.ndarray]:
-    reference = _outputs(model, inputs)
+def _finite(reference, model, rows: RawRows) -> dict[str, np.ndarray]:
+    """The reference, or an error that names the row without one."""
     for name, value in reference.items():
         bad = _bad_rows(value)
         if bad.any():

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 HALF_TYPES = ("bfloat16", "float16")
 
 
+def is_half(model: keras.Model) -> bool:
+    """Whether a layer of a model computes in half precision."""
+    return any(layer.compute_dtype in HALF_TYPES for layer in model._flatten_layers())
+
+
 def float32_twin(model: keras.Model) -> keras.Model:
     """Builds the same model with every dtype policy set to float32.
 
@@ -22,7 +27,14 @@ def float32_twin(model: keras.Model) -> keras.Model:
     Returns:
         A new model with a copy of the weights.
     """
-    twin = type(model).from_config(_in_float32(model.get_config()))
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # of what has none in the config
+    try:
+        twin = type(model).from_config(_in_float32(model.get_config()))
+    finally:
+        keras.config.set_dtype_policy(policy)
     twin.set_weights(model.get_weights())
     copies = find_two_level_tables(twin)
     for copy, table in zip(copies, find_two_level_tables(model), strict=True):

@@ -23,6 +23,8 @@ def saved_model(
     examples: Any = None,
     metrics: Mapping[str, Any] | None = None,
     timeout: float = 600.0,
+    top_k: int = 10,
+    exclude_seen: bool = True,
 ) -> Path:
     """Exports a model with its preprocessing, checks the export and publishes it.
 
@@ -44,8 +46,21 @@ def saved_model(
     which `manifest.json` maps to the names:
     `"stand_ins": {"inputs": {"tensor_0": "user id"}, "outputs": {}}`.
 
+    A `NextItemModel` gets the signatures `recommend`, which is `serving_default` too,
+    `serve_tf_example` and `embed_query`. They take a history of raw item values, oldest
+    first, filled up with `""` or −1, of any length, of which the model reads the last
+    `max_length`. `recommend` gives the `items` and their `scores`, the best first:
+    never padding or an unknown item. Where fewer are left than `top_k`, `items` ends
+    with `""` or −1, and `scores` with −3.4e38, the lowest number that JSON can hold.
+    An unknown item of a history counts as one. Without any event the answer is the
+    same for all such requests, and nothing that training has taught. `embed_query`
+    gives the `embedding` that `item_vectors()` are multiplied with. It computes in
+    float32 under every policy. Items are compared by the scores that the Keras model
+    gives to them, since those with nearly the same may change their places.
+
     Args:
-        model: functional `keras.Model`: dict of features to dict of labels.
+        model: functional `keras.Model`: dict of features to dict of labels; or a
+            `keras_recs.models.NextItemModel`.
         schema: the fitted `keras_recs.Schema` that the model was built from.
         directory: base folder of the served model, as in TF Serving's
             `--model_base_path`. Created if need be.
@@ -58,6 +73,9 @@ def saved_model(
         metrics: dict for the manifest, as `metrics.json` of a run holds it. Defaults to
             `None`.
         timeout: float. Seconds after which the check is given up. Defaults to `600.0`.
+        top_k: int. Items that a `NextItemModel` recommends. Defaults to `10`.
+        exclude_seen: bool. Whether a `NextItemModel` never recommends an item of the
+            request's history. Defaults to `True`.
 
     Returns:
         Path of the published version folder.
@@ -86,29 +104,41 @@ def saved_model(
         )
 
     from keras_recs.export.check_model import check_model
+    from keras_recs.export.check_next_item_model import check_next_item_model
     from keras_recs.export.check_parity import check_parity
+    from keras_recs.export.float32_twin import float32_twin, is_half
     from keras_recs.export.publish import check_version, publish, temporary_folder
     from keras_recs.export.raw_rows import RawRows
+    from keras_recs.export.recommending import Recommending
     from keras_recs.export.write_manifest import write_manifest
     from keras_recs.export.write_saved_model import write_saved_model
     from keras_recs.export.write_warmup import write_warmup
     from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
+    from keras_recs.models.next_item_model import NextItemModel
     from keras_recs.preprocessing.check_vocabularies import check_vocabularies
     from keras_recs.preprocessing.schema_preprocessor import SchemaPreprocessor
 
     schema.check_fitted("An export")
     check_vocabularies(schema)
-    check_model(model, schema)
+    recommending = None
+    if isinstance(model, NextItemModel):
+        recommending = Recommending(top_k, exclude_seen)
+        check_next_item_model(model, schema, recommending)
+        model = float32_twin(model) if is_half(model) else model
+    else:
+        check_model(model, schema)
     for table in find_two_level_tables(model):
         table.check_size()
     check_version(directory, version)
     rows = RawRows.for_check(schema, examples)
     preprocessor = SchemaPreprocessor(schema)
     with temporary_folder(directory) as folder:
-        stand_ins = write_saved_model(model, schema, preprocessor, folder)
-        write_warmup(folder, schema, rows)
+        stand_ins = write_saved_model(model, schema, preprocessor, folder, recommending)
+        write_warmup(folder, schema, rows, recommending)
         _write_schema(folder, schema)
-        parity = check_parity(folder, model, schema, preprocessor, rows, timeout)
+        parity = check_parity(
+            folder, model, schema, preprocessor, rows, timeout, recommending
+        )
         write_manifest(folder, model, schema, metrics, parity, stand_ins)
         return publish(folder, directory, version)
 

@@ -13,6 +13,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_recs.data.parse_examples import parse_examples
+from keras_recs.export.next_item_functions import next_item_functions
+from keras_recs.export.recommending import Recommending
 from keras_recs.export.signature_plan import PlannedSignature, signature_plan
 from keras_recs.layers.embedding.find_two_level_tables import find_two_level_tables
 from keras_recs.schema import Schema
@@ -24,7 +26,11 @@ CLASSES = ("0", "1")
 
 
 def write_saved_model(
-    model: keras.Model, schema: Schema, preprocessor: Any, folder: Path
+    model: keras.Model,
+    schema: Schema,
+    preprocessor: Any,
+    folder: Path,
+    recommending: Recommending | None = None,
 ) -> dict[str, dict[str, str]]:
     """Writes the SavedModel of a model with its preprocessing.
 
@@ -36,6 +42,7 @@ def write_saved_model(
         schema: fitted `keras_recs.Schema`.
         preprocessor: `SchemaPreprocessor` of the schema.
         folder: an existing folder.
+        recommending: of a `NextItemModel`: what it recommends. Defaults to `None`.
 
     Returns:
         dict of `"inputs"` and `"outputs"` to the names that `tf.saved_model.load` gives
@@ -46,28 +53,44 @@ def write_saved_model(
             stack.enter_context(table.in_memory())
             for table in find_two_level_tables(model)
         ]
-        return _write(model, tables, schema, preprocessor, folder)
+        return _write(model, tables, schema, preprocessor, folder, recommending)
 
 
 def _write(
-    model: keras.Model, tables: list, schema: Schema, preprocessor: Any, folder: Path
+    model: keras.Model,
+    tables: list,
+    schema: Schema,
+    preprocessor: Any,
+    folder: Path,
+    recommending: Recommending | None,
 ) -> dict[str, dict[str, str]]:
-    plan = signature_plan(schema)
-    predict = _predict_function(model, preprocessor)
-    predict_examples = _predict_examples_function(predict, schema)
+    plan = signature_plan(schema, recommending)
+    answers: dict[Any, Callable] = {}
+    lookups = None
+    if recommending is None:
+        answers[None] = _predict_function(model, preprocessor)
+        outputs = list(model.output)
+    else:
+        own, lookups = next_item_functions(model, schema, preprocessor, recommending)
+        answers.update(own)
+        outputs = ["items", "scores", "embedding"]
+    of_examples = {
+        answer: _predict_examples_function(predict, schema)
+        for answer, predict in answers.items()
+    }
     features = _raw_specs(schema)
     arguments = _argument_names(features)
-    results = _argument_names(model.output)
+    results = _argument_names(outputs)
     signatures = {}
     for planned in plan:
         if planned.examples_input is None:
-            function = _features_function(predict, arguments, results)
+            function = _features_function(answers[planned.answer], arguments, results)
             specs = {
                 arguments[name]: tf.TensorSpec(spec.shape, spec.dtype, arguments[name])
                 for name, spec in features.items()
             }
         else:
-            function = _examples_function(predict_examples, planned, results)
+            function = _examples_function(of_examples[planned.answer], planned, results)
             name = planned.examples_input
             specs = {name: tf.TensorSpec([None], tf.string, name)}
         traced = tf.function(function, autograph=False)
@@ -82,6 +105,7 @@ def _write(
     ]
     module.tables = tables
     module.preprocessor = preprocessor  # brings the vocabulary files along
+    module.lookups = lookups
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures, options)
     _finish_signatures(folder, plan, arguments, results)
@@ -190,7 +214,7 @@ def _finish_signatures(folder, plan, arguments, results) -> None:
         signature.method_name = planned.method_name
         if planned.examples_input is None:
             _rename(signature.inputs, arguments)
-        if planned.label is None:
+        if planned.label is None and planned.answer is None:
             _rename(signature.outputs, results)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     # It has the checksums of saved_model.pb as it was before. Loaders do without it.

@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_recs.export.raw_rows import RawRows
+from keras_recs.export.recommending import Recommending
 from keras_recs.export.signature_plan import PlannedSignature, signature_plan
 from keras_recs.schema import Schema
 
@@ -14,7 +15,12 @@ WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 64)
 
 
-def write_warmup(folder: Path, schema: Schema, rows: RawRows) -> None:
+def write_warmup(
+    folder: Path,
+    schema: Schema,
+    rows: RawRows,
+    recommending: Recommending | None = None,
+) -> None:
     """Writes `assets.extra/tf_serving_warmup_requests`.
 
     Every signature is requested at batch 1 and 64, so that no client waits for the
@@ -24,6 +30,7 @@ def write_warmup(folder: Path, schema: Schema, rows: RawRows) -> None:
         folder: the export.
         schema: its schema.
         rows: raw rows, of which the first are taken.
+        recommending: of a model of sequences. Defaults to `None`.
 
     Raises:
         ImportError: if `tensorflow-serving-api` is not installed.
@@ -32,7 +39,7 @@ def write_warmup(folder: Path, schema: Schema, rows: RawRows) -> None:
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for batch_size in BATCH_SIZES:
-            for planned in signature_plan(schema):
+            for planned in signature_plan(schema, recommending):
                 log = _prediction_log(planned, rows, min(batch_size, len(rows)))
                 writer.write(log.SerializeToString(deterministic=True))
 

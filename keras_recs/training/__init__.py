@@ -1,6 +1,7 @@
 """Training under a tf.distribute strategy, and what a run leaves behind."""
 
 from keras_recs.training.calibrate_down_sampling import calibrate_down_sampling
+from keras_recs.training.catalogue_metrics import CatalogueMetrics
 from keras_recs.training.copy_weights import copy_weights
 from keras_recs.training.evict_stale_keys import EvictStaleKeys
 from keras_recs.training.exact_metrics import ExactMetrics
@@ -23,6 +24,7 @@ from keras_recs.training.server_report import server_report
 from keras_recs.training.set_row_counts import set_row_counts
 
 __all__ = [
+    "CatalogueMetrics",
     "DynamicWeightAverage",
     "EvictStaleKeys",
     "ExactMetrics",

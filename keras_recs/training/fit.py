@@ -13,7 +13,9 @@ import keras
 
 from keras_recs.layers.embedding.whole_folder import sync_folder
 from keras_recs.models.check_tables import check_tables
+from keras_recs.models.next_item_model import NextItemModel
 from keras_recs.schema import Schema
+from keras_recs.training.catalogue_metrics import CatalogueMetrics
 from keras_recs.training.check_two_level_tables import check_two_level_tables
 from keras_recs.training.evictions import evictions
 from keras_recs.training.exact_metrics import ExactMetrics
@@ -100,11 +102,14 @@ def fit(
             replicas of a machine share each batch.
         schema: fitted `keras_recs.Schema`.
         workdir: the run directory.
-        validation: batches for the exact metrics after each epoch. Defaults to `None`.
+        validation: batches for the exact metrics after each epoch; of a
+            `NextItemModel` those that `CatalogueMetrics` takes, or one itself. Defaults
+            to `None`.
         epochs: int. Defaults to `1`.
         monitor: metric that chooses the epoch, such as `"val_click_auc"`. Defaults to
             `None`: of the first label the AUC (binary), MSE (regression) or AUC
-            weighted by watch time (watch time).
+            weighted by watch time (watch time); of a `NextItemModel`
+            `"val_ndcg@10"`.
         patience: int. Epochs without a better one before training stops. Defaults to
             `2`.
         callbacks: further Keras callbacks. What Keras's `EarlyStopping`,
@@ -173,8 +178,17 @@ def fit(
                 "`round_steps` is for the strategy 'parameter_server': all others are "
                 f"synchronous. Received: round_steps={round_steps!r}"
             )
+    metrics: keras.callbacks.Callback | None = None
+    catalogue: CatalogueMetrics | None = None
+    if validation is not None and isinstance(model, NextItemModel):
+        is_made = isinstance(validation, CatalogueMetrics)
+        catalogue = validation if is_made else CatalogueMetrics(validation)
+        metrics = catalogue
+        monitor = monitor or f"{catalogue.prefix}ndcg@{catalogue.ks[0]}"
+    elif validation is not None:
+        metrics = ExactMetrics(validation, schema)
     if monitor is not None:
-        check_monitor(monitor, schema)
+        check_monitor(monitor, schema, catalogue=catalogue)
     if monitor is not None and validation is None:
         raise ValueError(
             f"`monitor` needs `validation`. Received: monitor={monitor!r} and no "
@@ -196,10 +210,10 @@ def fit(
 
     keeper: KeepBest | None = None
     watchers: list[keras.callbacks.Callback] = []
-    if validation is not None and monitor is not None:
+    if metrics is not None and monitor is not None:
         keeper = KeepBest(checkpoints, monitor, mode)
         watchers = [
-            ExactMetrics(validation, schema),
+            metrics,
             RequireMetric(monitor),
             keeper,
             keras.callbacks.EarlyStopping(monitor, patience=patience, mode=mode),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import keras
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from keras_recs.evaluation.evaluate import measure
 from keras_recs.evaluation.predictions import Predictions
 from keras_recs.schema import Schema
+from keras_recs.training.catalogue_metrics import CatalogueMetrics
 from keras_recs.training.exact_metrics import logs_of
 
 _ENDINGS: dict[str, tuple[str, ...]] = {
-    "max": ("auc", "accuracy", "precision", "recall", "ndcg"),
+    "max": ("auc", "accuracy", "precision", "recall", "hit_rate", "ndcg", "mrr"),
     "min": ("loss", "mse", "mae", "error", "crossentropy", "mispredicted_watch_time"),
 }
 _FIRST_METRICS = {"binary": "auc", "regression": "mse", "watch_time": "watch_time_auc"}
@@ -34,7 +36,7 @@ def direction_of(monitor: str) -> str:
         ValueError: for a metric whose name does not say.
     """
     for mode, endings in _ENDINGS.items():
-        if monitor.lower().endswith(endings):
+        if re.sub(r"@\d+$", "", monitor.lower()).endswith(endings):
             return mode
     raise ValueError(
         "`monitor` must be a metric that is better the higher or the lower it is: its "
@@ -43,14 +45,23 @@ def direction_of(monitor: str) -> str:
     )
 
 
-def check_monitor(monitor: str, schema: Schema, argument: str = "monitor") -> None:
-    """Raises a `ValueError` for a validation metric that no label of a schema has."""
+def check_monitor(
+    monitor: str,
+    schema: Schema,
+    argument: str = "monitor",
+    catalogue: CatalogueMetrics | None = None,
+) -> None:
+    """Raises a `ValueError` for a validation metric that an epoch will not have.
+
+    Those are the metrics of the schema's labels, or what `catalogue` adds.
+    """
     two = {name: np.array([0.0, 1.0]) for name in schema.label_names}
     scores = dict(two)
     for label, other in schema.given.items():
         scores[f"{label}_given_{other}"] = two[label]
     groups = None if schema.group_key is None else np.array(["a", "a"])
-    known = logs_of(measure(Predictions(two, scores, groups=groups), schema))
+    known = list(logs_of(measure(Predictions(two, scores, groups=groups), schema)))
+    known = known if catalogue is None else catalogue.names
     if monitor.startswith("val_") and monitor not in known:
         raise ValueError(_UNKNOWN.format(argument, monitor, sorted(known)))
 

@@ -100,6 +100,28 @@ def test_negatives_are_not_of_the_user():
         assert negatives.min() >= 2 and negatives.max() < 2 + NUM_ITEMS
 
 
+@pytest.mark.parametrize("stride", [T, 3])
+def test_windows(stride):
+    """With a stride of T each pair is in one example, with a smaller one in some."""
+    sampler = UniformSampler(NUM_ITEMS)
+    batches = next_item_batches(SEQUENCES, T, 3, sampler=sampler, stride=stride)
+    rows, y = epoch_of(batches)
+    assert len(rows) == batches.num_examples
+    pairs = [
+        (int(item), int(after))
+        for x, t in zip(rows, y["next_item"])
+        for item, after in zip(x, t)
+        if after
+    ]
+    expected = {(int(a), int(b)) for s in SEQUENCES for a, b in itertools.pairwise(s)}
+    assert set(pairs) == expected and (len(pairs) == len(expected)) == (stride == T)
+    for row, negatives in zip(rows, y["negatives"]):
+        own = next(s for s in SEQUENCES if row[-1] in s)
+        assert not np.isin(negatives, own).any()
+    newest = {tuple(padded(s[:-1])) for s in SEQUENCES if len(s) > 1}
+    assert newest < set(map(tuple, rows))
+
+
 @pytest.mark.parametrize("rate", [0.2, 0.5, 1.0])
 @pytest.mark.parametrize("max_masked", [None, 3])
 def test_counts_of_masks(rate, max_masked):
@@ -211,6 +233,11 @@ def test_bad_input(make):
         make(SEQUENCES, T, 2.5)
     with pytest.raises(ValueError, match=r"two items at least.*Received: 1 sequences"):
         make([[2]], T, 4)
+
+
+def test_windows_that_would_lose_pairs():
+    with pytest.raises(ValueError, match=r"`stride` must be at most.*stride=9, max"):
+        next_item_batches(SEQUENCES, T, 4, stride=9)
 
 
 @pytest.mark.parametrize(

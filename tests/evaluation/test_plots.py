@@ -5,7 +5,12 @@ import struct
 import numpy as np
 import pytest
 
-from keras_recs.evaluation import plot_reliability, plot_roc, plot_training_curves
+from keras_recs.evaluation import (
+    plot_ranks,
+    plot_reliability,
+    plot_roc,
+    plot_training_curves,
+)
 from keras_recs.evaluation.figure import figure
 
 Y = np.array([0, 1, 0, 1, 1, 0])
@@ -63,6 +68,12 @@ def test_the_roc_curve_is_that_of_the_auc(tmp_path, monkeypatch):
     area = sum((b - a) * (c + d) / 2 for a, b, c, d in zip(x, x[1:], y, y[1:]))
     assert options["label"] == f"AUC {area:.4f}"
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+
+
+def test_ranks(tmp_path):
+    path = tmp_path / "plots" / "ranks.png"
+    plot_ranks([1, 3, 12, 900, 2], path, "a title")
+    check_png(path)
 
 
 def test_training_curves(tmp_path):
