@@ -175,7 +175,6 @@ SETTINGS = {
     ),
     "beauty sasrec ce": _beauty(
         arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
-        lengths=(5, 10, 20),
     ),
     # The authors' places and rates; they take 400,000 steps of 256 windows at 1e-4, and
     # shorter training is known to fall short (https://arxiv.org/abs/2207.07483).
@@ -243,7 +242,7 @@ SETTINGS = {
         },
     ),
     "diginetica gru4rec ce": _gru4rec(
-        _diginetica, 256, (0.25, 0.25), session={"num_steps": 4}, learning_rate=4e-3
+        _diginetica, 256, (0.5, 0.25), session={"num_steps": 4}
     ),
     "ml-1m gru4rec bpr-max": _gru4rec(
         _movielens,

@@ -15,8 +15,8 @@ class NextItemSequences(SequenceBatches):
         sampler: sampler of negatives or `None`.
         num_negatives: int.
         first_row: int.
-        lengths: ints or `None`.
-        stride: int or `None`.
+        lengths: ints. Defaults to `None`.
+        stride: int. Defaults to `None`.
         **kwargs: of `SequenceBatches`.
 
     Raises:
@@ -25,7 +25,14 @@ class NextItemSequences(SequenceBatches):
     """
 
     def __init__(
-        self, name, sampler, num_negatives, first_row, lengths, stride, **kwargs
+        self,
+        name,
+        sampler,
+        num_negatives,
+        first_row,
+        lengths=None,
+        stride=None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         if any(not 1 <= length <= self.max_length for length in lengths or ()):
