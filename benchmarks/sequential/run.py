@@ -187,8 +187,14 @@ class Run:
 
     def go_on(self, end: float) -> bool:
         """Trains until the run is through, then true, or this `monotonic` time is."""
+        import keras
+
         setting = self.setting
         batches = self.batches()
+        # By Keras's own count a resumed run would have other orders.
+        numbered = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, _: setattr(batches, "epoch", epoch)
+        )
         self._restore()
         if self.pretrained is not None and not self.state["epoch"]:
             if not self.pretrained.go_on(end):
@@ -197,9 +203,12 @@ class Run:
         last_saved = time.monotonic()
         while not self._is_through():
             start, epoch = time.monotonic(), self.state["epoch"]
-            batches.epoch = epoch  # Keras may have counted one more
             history = self.model.fit(
-                batches, initial_epoch=epoch, epochs=epoch + setting.every, verbose=0
+                batches,
+                initial_epoch=epoch,
+                epochs=epoch + setting.every,
+                callbacks=[numbered],
+                verbose=0,
             )
             self.state["epoch"] += setting.every
             trained = time.monotonic() - start

@@ -26,6 +26,28 @@ class SessionModel(NextItemModel):
         super().__init__(inputs, outputs, **kwargs)
         self.gru = gru
 
+    def fit(self, *args, shuffle=None, **kwargs):
+        """As `keras.Model.fit`; where states are carried, batches come in their order.
+
+        Args:
+            *args: as `keras.Model.fit` takes them.
+            shuffle: bool. Defaults to `None`: `True`, and `False` with `num_slots`.
+            **kwargs: as `keras.Model.fit` takes them.
+
+        Raises:
+            ValueError: for batches in a drawn order, whose states are not those before.
+        """
+        carries = self.get_layer(self.gru).num_slots is not None
+        if carries and shuffle:
+            raise ValueError(
+                "`shuffle` must be False or left out: the states that a batch begins "
+                "with are those that the batch before it has left. Received: "
+                f"shuffle={shuffle}"
+            )
+        if shuffle is None:
+            shuffle = not carries  # Keras would shuffle those of a `PyDataset`, too
+        return super().fit(*args, shuffle=shuffle, **kwargs)
+
     def query_model(self):
         """A functional model of whole histories `(B, T)` to the last state `(B, D)`.
 

@@ -194,6 +194,20 @@ def test_learns_what_follows(carried, tmp_path):
         loaded.fit(batches, epochs=1, verbose=0)
 
 
+def test_batches_come_in_their_order():
+    """In `fit` as Keras calls it: what is carried at the end is the whole session."""
+    session = np.random.default_rng(1).integers(2, 2 + V, 30)
+    model = make(num_slots=1)
+    model.compile(keras.optimizers.SGD(0.0), losses.BPRMax())
+    batches = session_batches([session], 1, 2)
+    assert batches.num_batches == 15
+    model.fit(batches, epochs=2, verbose=0)
+    state = np.asarray(model.get_layer("gru").carried[-1])
+    np.testing.assert_allclose(state, queries(model, [session[:-1]]), atol=1e-5)
+    with pytest.raises(ValueError, match=r"`shuffle` must be False.*shuffle=True"):
+        model.fit(batches, shuffle=True)
+
+
 def test_dropouts_draw_apart():
     model = gru4rec(SCHEMA, None, 4, UNITS, dropout=0.1, embedding_dropout=0.1, seed=5)
     seeds = [

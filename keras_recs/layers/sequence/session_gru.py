@@ -121,6 +121,8 @@ class SessionGRU(keras.layers.Layer):
         carries = not before and self.num_slots is not None
         if carries:
             self._check_slots(x)
+            # TensorFlow may know the batch only when it runs: checked then, too.
+            x = ops.reshape(x, (self.num_slots, ops.shape(x)[1], x.shape[2]))
             # Copies: the gradient reads them after the variables have been set.
             before = [ops.cast(ops.copy(state), x.dtype) for state in self.carried]
         elif not before:
