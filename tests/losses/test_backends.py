@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 from keras_recs import losses
+from keras_recs.layers import PredictionHeads
 
 backend, path = keras.backend.backend(), sys.argv[1]
 rng = np.random.default_rng(0)
@@ -81,6 +82,15 @@ gradients(
     "info_nce",
     lambda a, b: ops.sum(losses.info_nce(a, b, ids=np.array([0, 1, 1, 2, 3, 4]))),
     hidden, hidden[::-1],
+)
+heads = PredictionHeads({"click": "binary", "order": "binary"}, {"order": "click"})
+rare = np.array([[-10.4, -10.4], [-9, 4], [0, 0], [-20, -20]])
+gradients(
+    "funnel",
+    lambda logits: losses.FunnelCrossentropy()(
+        np.array([[1.0], [1.0], [0.0], [1.0]]), heads([], logits=[logits])["order"]
+    ),
+    rare,
 )
 np.savez(path, **results)
 assert backend == "tensorflow" or "tensorflow" not in sys.modules
