@@ -4,6 +4,8 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.sequential.settings import SETTINGS
+
 COLUMNS = (
     ("full", "full catalogue"),
     ("authors", "100 uniform, as SASRec's authors"),
@@ -65,7 +67,8 @@ def draw(lines: list[dict], path: Path) -> None:
     for panel, name in zip(panels[0], names):
         for line in lines:
             data_set, _, model = line["run"].partition(" ")
-            if data_set == name:
+            # Curves of another protocol are not drawn.
+            if data_set == name and SETTINGS[line["run"]].selection == "full":
                 steps_an_epoch = line["steps"] / line["best_epoch"]
                 steps = [row[0] * steps_an_epoch for row in line["curve"]]
                 values = [row[2] for row in line["curve"]]

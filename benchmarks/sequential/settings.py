@@ -176,6 +176,10 @@ SETTINGS = {
     "beauty sasrec ce": _beauty(
         arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
     ),
+    "beauty sasrec ce like lengths": _beauty(
+        arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
+        lengths=(5, 10, 20),
+    ),
     # The authors' places and rates; they take 400,000 steps of 256 windows at 1e-4, and
     # shorter training is known to fall short (https://arxiv.org/abs/2207.07483).
     "ml-1m bert4rec": _movielens(
