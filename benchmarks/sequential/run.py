@@ -197,7 +197,7 @@ class Run:
             )
             self.state["epoch"] += setting.every
             trained = time.monotonic() - start
-            found = self.catalogue(self.valid)
+            found = self.validate()
             self.state["seconds"] += time.monotonic() - start
             loss = history.history["loss"][-1]
             row = [self.state["epoch"], loss, found["ndcg@10"], found["hit_rate@10"]]
@@ -213,6 +213,16 @@ class Run:
                 self._save()
                 return self._is_through()
         return True
+
+    def validate(self) -> dict:
+        """Metrics of the validation events, by which the best epoch is chosen."""
+        if self.setting.selection == "full":
+            return self.catalogue(self.valid)
+        drawn = draw_negatives(
+            self.train, self.data.num_items, distinct=False, seed=self.seed
+        )
+        users = np.flatnonzero(self.valid.targets.lengths)
+        return self.among(self.valid, drawn[users], users, "optimistic")
 
     def result(self) -> dict:
         """What the best epoch's weights give on the test events."""
@@ -248,11 +258,10 @@ class Run:
             drawn = draw_negatives(
                 positives, self.data.num_items, distinct=distinct, seed=self.seed
             )
-            found[name] = self.among(drawn[users], users, ties)
+            found[name] = self.among(self.test, drawn[users], users, ties)
         if self.data.negatives is not None:
-            found["given"] = self.among(
-                self.data.negatives[users], users, "pessimistic"
-            )
+            given = self.data.negatives[users]
+            found["given"] = self.among(self.test, given, users, "pessimistic")
         return found
 
     def catalogue(self, part: Part):
@@ -265,12 +274,11 @@ class Run:
         )
         return ranking_metrics(ranks, KS)
 
-    def among(self, negatives, users, ties):
-        """Metrics of the test events among drawn or given negatives."""
-        history, max_length = self.test.history, self.setting.max_length
-        queries = queries_of(self.query_model, history, max_length)
+    def among(self, part: Part, negatives, users, ties):
+        """Metrics of events among drawn or given negatives."""
+        queries = queries_of(self.query_model, part.history, self.setting.max_length)
         vectors, biases = self.model.item_vectors()
-        rows = np.concatenate([self.test.targets.items[:, None], negatives], axis=1)
+        rows = np.concatenate([part.targets.items[:, None], negatives], axis=1)
         scores = np.einsum("ud,und->un", queries[users], vectors[rows]) + biases[rows]
         return ranking_metrics(candidate_ranks(scores, ties), KS)
 
