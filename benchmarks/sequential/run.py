@@ -233,10 +233,10 @@ class Run:
         """Metrics of the validation events, by which the best epoch is chosen."""
         if self.setting.selection == "full":
             return self.catalogue(self.valid)
-        users = np.flatnonzero(self.valid.targets.lengths)
         drawn = draw_negatives(
             self.train, self.data.num_items, distinct=False, seed=self.seed
         )
+        users = np.flatnonzero(self.valid.targets.lengths)
         return self.among(self.valid, drawn[users], users, "optimistic")
 
     def result(self) -> dict:
@@ -276,9 +276,8 @@ class Run:
             )
             found[name] = self.among(self.test, drawn[users], users, ties)
         if self.data.negatives is not None:
-            found["given"] = self.among(
-                self.test, self.data.negatives[users], users, "pessimistic"
-            )
+            given = self.data.negatives[users]
+            found["given"] = self.among(self.test, given, users, "pessimistic")
         return found
 
     def catalogue(self, part: Part):
@@ -292,9 +291,8 @@ class Run:
         return ranking_metrics(ranks, KS)
 
     def among(self, part: Part, negatives, users, ties):
-        """Metrics among drawn or given negatives."""
-        history, max_length = part.history, self.setting.max_length
-        queries = queries_of(self.query_model, history, max_length)
+        """Metrics of events among drawn or given negatives."""
+        queries = queries_of(self.query_model, part.history, self.setting.max_length)
         vectors, biases = self.model.item_vectors()
         rows = np.concatenate([part.targets.items[:, None], negatives], axis=1)
         scores = np.einsum("ud,und->un", queries[users], vectors[rows]) + biases[rows]
