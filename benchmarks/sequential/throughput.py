@@ -34,7 +34,9 @@ DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "gpu"], "What both compute o
 DTYPE = flags.DEFINE_enum(
     "dtype", "float32", ["float32", "bfloat16"], "What both compute in."
 )
-NAMES = flags.DEFINE_list("cells", [], "Names in sides/cells.py; none: all.")
+NAMES = flags.DEFINE_list(
+    "cells", [], "Names in sides/cells.py; none: those that the JSON lacks."
+)
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each.", 1)
 SECONDS = flags.DEFINE_float("seconds", 2.0, "Of a turn.")
 TORCH = flags.DEFINE_string(
@@ -140,7 +142,10 @@ def main(_) -> None:
     if REPORT.value:
         print(table(json.loads(output.read_text(encoding="utf-8"))))
         return
-    names = NAMES.value or list(CELLS)
+    value = {"cells": {}}
+    if output.exists():
+        value = json.loads(output.read_text(encoding="utf-8"))
+    names = NAMES.value or [name for name in CELLS if name not in value["cells"]]
     if unknown := sorted(set(names) - set(CELLS)):
         raise app.UsageError(f"--cells must be among {list(CELLS)}: {unknown}")
     peer = ".venv-peers/torch_rechub/bin/python" if DEVICE.value == "cpu" else None
@@ -156,19 +161,19 @@ def main(_) -> None:
         for side in sides.values():
             stack.enter_context(contextlib.closing(side))
         rate = sides["torch"].ask("floor")
-        value = {
+        about = {
             **sides["torch"].ask("about"),
             **sides["keras_recs"].ask("about"),
             "gflop_per_s": round(rate / 1e9, 1),
-            "command": " ".join(["python -m", __spec__.name, *sys.argv[1:]]),
+            "rounds": ROUNDS.value,
+            "seconds": SECONDS.value,
             "date": datetime.date.today().isoformat(),
-            "cells": {},
         }
+        output.parent.mkdir(parents=True, exist_ok=True)
         for name in names:
-            value["cells"][name] = measure(name, sides, rate)
-            print(name, value["cells"][name], flush=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+            value["cells"][name] = {**measure(name, sides, rate), **about}
+            print(name, value["cells"][name]["ms"], flush=True)
+            output.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     print(table(value))
 
 

@@ -181,10 +181,13 @@ def _log_sum_and_shares(logits):
     if keras.backend.backend() != "tensorflow":
         every = ops.logsumexp(logits, axis=-1, keepdims=True)
         return every, ops.exp(logits - every)
+
+    import tensorflow as tf
+
     # One operation makes the shares; the largest is e^{max - log sum}, at least 1 / V.
-    shares = ops.softmax(logits, axis=-1)
-    most, share = (ops.max(x, axis=-1, keepdims=True) for x in (logits, shares))
-    return most - ops.log(share), shares
+    shares = tf.nn.softmax(logits)
+    most, share = (tf.reduce_max(x, -1, keepdims=True) for x in (logits, shares))
+    return most - tf.math.log(share), shares
 
 
 def _joined(chunks, overlap):

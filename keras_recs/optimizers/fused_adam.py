@@ -1,9 +1,7 @@
 """Keras's Adam in one pass."""
 
 import keras
-from keras import ops
 
-from keras_recs.optimizers.apply_adam import apply_adam
 from keras_recs.optimizers.sum_duplicates import is_sparse
 from keras_recs.register import register
 
@@ -46,10 +44,22 @@ class FusedAdam(keras.optimizers.Adam):
             super().update_step(gradient, variable, learning_rate)
             return
 
+        import tensorflow as tf
+
         index = self._get_variable_index(variable)
-        slots = self._momentums[index], self._velocities[index]
-        rate = ops.cast(learning_rate, "float32")
-        apply_adam(variable, slots, gradient, rate, self)
+        step = tf.cast(self.iterations.value, tf.float32) + 1.0
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=self.beta_1**step,
+            beta2_power=self.beta_2**step,
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, tf.float32),
+        )
 
 
 def _whole(slices):

@@ -4,7 +4,6 @@ import math
 
 from keras import ops
 
-from keras_recs.optimizers.apply_adam import apply_adam
 from keras_recs.optimizers.sparse_optimizer import SparseOptimizer
 from keras_recs.register import register
 
@@ -65,11 +64,6 @@ class LazyAdam(SparseOptimizer):
         velocity = velocity + (ops.square(gradient) - velocity) * (1.0 - self.beta_2)
         moved = learning_rate * correction * momentum
         return value - moved / (ops.sqrt(velocity) + self.epsilon), [momentum, velocity]
-
-    def update_at_once(self, gradient, variable, slots, learning_rate):
-        """One operation for a variable that is no table."""
-        apply_adam(variable, slots, gradient, learning_rate, self)
-        return True
 
     def get_config(self):
         """Constructor arguments."""

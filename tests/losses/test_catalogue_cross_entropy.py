@@ -105,15 +105,15 @@ def test_weighed_sum_is_that_of_the_losses(num_items, chunk_size, mode):
     weights[2] = 0.0
 
     def compute(size, given, *values):
-        hidden, table, targets, *biases = map(tf.constant, values)
+        hidden, table, targets, *biases = map(tf.convert_to_tensor, values)
         watched = [hidden, table, *biases]
         with tf.GradientTape() as tape:
             tape.watch(watched)
             found = catalogue_cross_entropy(
                 hidden, table, targets, *biases, chunk_size=size, weights=given
             )
-            total = found if given is not None else tf.reduce_sum(found * weights)
-        slopes = tape.gradient(3 * total, watched)
+            total = 3 * (found if given is not None else tf.reduce_sum(found * weights))
+        slopes = tape.gradient(total, watched)
         return [total, *map(tf.convert_to_tensor, slopes)]
 
     for some in (values, values[:3]):

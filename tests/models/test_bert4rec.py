@@ -314,9 +314,6 @@ def test_bad_input():
         with pytest.raises(ValueError, match=rf"`mask_row` must be.*mask_row={row}"):
             NextItemModel(plain.input, plain.output, mask_row=row)
     rows = keras.Input((T,), dtype="int32", name="items")
-    states = keras.Model(plain.input, plain.output)({"items": rows + 0})
-    with pytest.raises(ValueError, match=r"`items` must be the model's ItemTable"):
-        NextItemModel({"items": rows}, states, mask_row=1)
     moved = keras_recs.layers.ItemTable(2 + V, D, name="items")(rows + 0)
     with pytest.raises(ValueError, match=r"`mask_row` is appended to the input that"):
         NextItemModel({"items": rows}, {"states": moved}, mask_row=1)
