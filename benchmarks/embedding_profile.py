@@ -26,7 +26,10 @@ from benchmarks.hardware import hardware
 from benchmarks.peers.batches import make_batches
 
 MODEL = flags.DEFINE_enum(
-    "model", "dlrm", ["dlrm", "deepfm", "dcn_v2", "logistic_regression"], "Model."
+    "model",
+    "dlrm",
+    ["dlrm", "deepfm", "dcn_v2", "logistic_regression", "mmoe", "ple"],
+    "Model.",
 )
 ROWS = flags.DEFINE_integer("rows", 1_000_000, "Rows a table.")
 BATCH = flags.DEFINE_integer("batch", 2048, "Examples a step.")
@@ -37,6 +40,7 @@ OUTPUT = flags.DEFINE_string("output", None, "JSON file.")
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the data.")
 
 FEATURES, DIM, NUMBERS, MLP = 26, 16, 13, (400, 400)
+SEVERAL_TASKS = ("mmoe", "ple")  # without numbers
 XLA = "CpuExecutable::ExecuteAsyncOnStream"  # here only the dot products
 MATMUL = ("MatMul", "_FusedMatMul", "_MklMatMul", "_MklNativeMatMul", "BatchMatMulV2")
 
@@ -130,10 +134,32 @@ def towers() -> tuple[list[list[int]], int]:
         pairs = FEATURES * (FEATURES + 1) // 2
         dots = (FEATURES + 1) ** 2 * DIM
         return [[NUMBERS, *MLP, DIM], [DIM + pairs, *MLP, 1]], dots
+    if MODEL.value in SEVERAL_TASKS:
+        return _experts_and_towers(), 0
     if MODEL.value == "deepfm":
         return [[(FEATURES + NUMBERS) * DIM, *MLP, 1]], 0
     width = FEATURES * DIM + NUMBERS
     return [[width, *MLP], [width + MLP[-1], 1]], 3 * width**2
+
+
+def _experts_and_towers() -> list[list[int]]:
+    """Of `benchmarks/multitask/throughput.py`."""
+    import peer_run
+
+    width, tasks = FEATURES * DIM, len(peer_run.TASKS)
+    if MODEL.value == "mmoe":
+        last, gates = peer_run.EXPERT_UNITS[-1], [[width, peer_run.EXPERTS]] * tasks
+        parts = [[width, *peer_run.EXPERT_UNITS]] * peer_run.EXPERTS + gates
+    else:
+        own, shared = peer_run.OWN_EXPERTS, peer_run.SHARED_EXPERTS
+        count, parts = tasks * own + shared, []
+        for level in range(peer_run.LEVELS):
+            parts += [[width, *peer_run.LEVEL_UNITS]] * count
+            parts += [[width, own + shared]] * tasks
+            if level < peer_run.LEVELS - 1:
+                parts.append([width, count])
+            width = last = peer_run.LEVEL_UNITS[-1]
+    return parts + [[last, *peer_run.TOWER_UNITS, 1]] * tasks
 
 
 def towers_alone() -> float:
@@ -259,6 +285,8 @@ def main(_) -> None:
         rows=ROWS.value,
         tables=FEATURES,
         features=FEATURES,
+        numbers=0 if MODEL.value in SEVERAL_TASKS else NUMBERS,
+        tasks=2 if MODEL.value in SEVERAL_TASKS else 1,
         dim=DIM,
         batch=BATCH.value,
         mlp=MLP,

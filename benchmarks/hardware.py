@@ -33,4 +33,8 @@ def hardware() -> dict[str, Any]:
 
 
 def _module_name() -> str:
-    return "benchmarks." + os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    """Of the program, as `python -m` takes it."""
+    spec = sys.modules["__main__"].__spec__
+    if spec is None:  # not begun by `-m`
+        return "benchmarks." + os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    return spec.name.removesuffix(".__main__")

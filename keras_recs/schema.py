@@ -438,6 +438,7 @@ class Label:
             Defaults to `None`: all 1.
         optional: bool. The value may be missing: empty or NaN. Such an example does not
             count for this label, in training or in metrics, but for the others it does.
+            Where the label that is `given` is 0, a missing value counts as 0.
             Defaults to `False`: a missing value is an error.
         given: string. Another binary label without which this one, binary too, cannot
             be 1: `Label("conversion", given="click")`. An example that contradicts it

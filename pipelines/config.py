@@ -46,7 +46,7 @@ class Config:
             "shared_layer": "experts"}`; `given_weights`, `uncertainty_weights`,
             `dynamic_weight_average`, `grad_norm` or `pc_grad`.
         task_cosines: bool. Log the cosine of each two labels' gradients after each
-            epoch, as `pipelines.evaluate --twins` draws it.
+            epoch, as `pipelines.evaluate` draws it.
         batch_size: int. Examples a step, over all replicas.
         epochs: int. At most.
         monitor: metric that chooses the epoch; `None` is what

@@ -13,11 +13,13 @@ It writes <workdir>/metrics.json (one entry a data set) and <workdir>/plots/*.pn
 --importance also <workdir>/importance.json: how much worse each label gets when the
 values of a feature are shuffled among the examples.
 
---twins compares a run of several labels with runs of one label each (of pipelines.train
-… --set "labels=['click']"): a label that is worse than alone is named first. It writes
-<workdir>/see_saw.json and <workdir>/plots/<name>_see_saw.png, with the share that each
-gate gives to each expert, and the cosines of gradients of a run with --set
-task_cosines=True.
+Of a run of several labels it prints the share that each gate gives to each expert, and
+draws it in <workdir>/plots/<name>_see_saw.png beside the cosines of gradients of a run
+with --set task_cosines=True. --twins compares such a run with runs of one label each: a
+label that is worse than alone is named first. They are runs of pipelines.train … --set
+"labels=['click']", with --set task_cosines=False where the configuration has it, for
+one label has no cosine. A label that is in several of them counts in the first. Gains
+and shares are in <workdir>/see_saw.json.
 """
 
 import json
@@ -44,7 +46,7 @@ EXAMPLES = flags.DEFINE_integer(
 flags.mark_flags_as_required(["workdir", "data"])
 
 
-def compare_with_twins(
+def evaluate_tasks(
     workdir: Path, results: dict, twins: list[str], files: list[str], name: str
 ) -> tuple[list, dict]:
     """What each label gains beside single-task runs, and what gates give to experts."""
@@ -62,8 +64,8 @@ def compare_with_twins(
         )
         model = keras.models.load_model(twin / "model.keras")
         found = keras_recs.evaluation.Predictions.collect(model, dataset)
-        alone.update(measure(found, own))
-    changes = keras_recs.evaluation.see_saw(results, alone, schema)
+        alone = {**measure(found, own), **alone}
+    changes = keras_recs.evaluation.see_saw(results, alone, schema) if twins else []
     model = keras.models.load_model(workdir / "model.keras")
     dataset = keras_recs.data.tfrecord_dataset(
         files, schema, BATCH_SIZE.value, shuffle=False
@@ -76,6 +78,8 @@ def compare_with_twins(
         gates,
         f"{model.name} on {name}",
     )
+    if not changes and not gates:
+        return changes, gates
     # JSON has no NaN, which the AUC of one class is.
     tasks = [
         {key: None if item != item else item for key, item in vars(change).items()}
@@ -150,8 +154,8 @@ def main(_) -> None:
     """Runs the program."""
     workdir = Path(WORKDIR.value)
     results = evaluate_run(workdir, DATA.value, NAME.value, BATCH_SIZE.value)
-    if TWINS.value:
-        changes, gates = compare_with_twins(
+    if len(results) > 1 or TWINS.value:
+        changes, gates = evaluate_tasks(
             workdir, results, TWINS.value, DATA.value, NAME.value
         )
         for change in changes:

@@ -42,6 +42,15 @@ MODELS = {
             "tower_units": (32,),
         },
     ),
+    "ple_own": (
+        "ple",
+        {
+            "num_layers": 1,
+            "num_experts": (3, 1),
+            "hidden_units": (32,),
+            "tower_units": (32,),
+        },
+    ),
 }
 _CACHE: dict = {}
 

@@ -127,7 +127,7 @@ class Run:
             )
             self.state["epoch"] += setting.every
             trained = time.monotonic() - start
-            found = self.catalogue(self.valid, self.train, self.train)
+            found = self.validate()
             self.state["seconds"] += time.monotonic() - start
             loss = history.history["loss"][-1]
             row = [self.state["epoch"], loss, found["ndcg@10"], found["hit_rate@10"]]
@@ -144,6 +144,16 @@ class Run:
                 return self._is_through()
         return True
 
+    def validate(self) -> dict:
+        """Metrics of the validation events, by which the best epoch is chosen."""
+        if self.setting.selection == "full":
+            return self.catalogue(self.valid, self.train, self.train)
+        drawn = draw_negatives(
+            self.train, self.data.num_items, distinct=False, seed=self.seed
+        )
+        users = np.flatnonzero(self.valid.lengths)
+        return self.among(self.valid, drawn[users], self.train, users, "optimistic")
+
     def result(self) -> dict:
         """What the best epoch's weights give on the test events."""
         self.model.set_weights(self.best)
@@ -159,10 +169,10 @@ class Run:
             drawn = draw_negatives(
                 positives, self.data.num_items, distinct=distinct, seed=self.seed
             )
-            found[name] = self.among(drawn[users], seen, users, ties)
+            found[name] = self.among(self.test, drawn[users], seen, users, ties)
         if self.data.negatives is not None:
             given = self.data.negatives[users]
-            found["given"] = self.among(given, seen, users, "pessimistic")
+            found["given"] = self.among(self.test, given, seen, users, "pessimistic")
         return {
             "test": found,
             "epochs": self.state["epoch"],
@@ -184,11 +194,11 @@ class Run:
         )
         return ranking_metrics(ranks, KS)
 
-    def among(self, negatives, history, users, ties):
-        """Metrics of the test events among drawn or given negatives."""
+    def among(self, targets, negatives, history, users, ties):
+        """Metrics of events among drawn or given negatives."""
         queries = queries_of(self.query_model, history, self.setting.max_length)
         vectors, biases = self.model.item_vectors()
-        rows = np.concatenate([self.test.items[:, None], negatives], axis=1)
+        rows = np.concatenate([targets.items[:, None], negatives], axis=1)
         scores = np.einsum("ud,und->un", queries[users], vectors[rows]) + biases[rows]
         return ranking_metrics(candidate_ranks(scores, ties), KS)
 

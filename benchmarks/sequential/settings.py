@@ -24,6 +24,9 @@ class Setting:
         epochs: int. At most.
         every: int. Epochs between two validations.
         patience: int. Validations without a better one before training stops.
+        selection: string. Whose NDCG@10 of the validation events says which epoch is
+            the best: `"full"`, of the whole catalogue, or `"authors"`, among 100 draws
+            as SASRec's authors make them.
     """
 
     data_set: str
@@ -39,6 +42,7 @@ class Setting:
     epochs: int
     every: int
     patience: int
+    selection: str = "full"
 
 
 def _movielens(**others) -> Setting:
@@ -74,9 +78,16 @@ SETTINGS = {
         loss="bce",
         unseen_negatives=True,
         patience=40,
+        selection="authors",
     ),
     "ml-1m sasrec ce": _movielens(
         arguments={"embedding_dim": 64, "num_negatives": None}
+    ),
+    "ml-1m sasrec ce 128": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": None}
+    ),
+    "ml-1m sasrec ce 128 dropout .3": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.3}
     ),
     "ml-1m gsasrec": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": 256}, loss="gbce"
@@ -89,6 +100,15 @@ SETTINGS = {
     "ml-1m bert4rec": _movielens(
         model="bert4rec",
         arguments={"embedding_dim": 64, "dropout": 0.2},
+        masking={"mask_rate": 0.2, "max_masked": 40},
+        batch_size=256,
+        epochs=16000,
+        every=50,
+        patience=20,
+    ),
+    "ml-1m bert4rec 128": _movielens(
+        model="bert4rec",
+        arguments={"embedding_dim": 128, "num_heads": 2, "dropout": 0.2},
         masking={"mask_rate": 0.2, "max_masked": 40},
         batch_size=256,
         epochs=16000,

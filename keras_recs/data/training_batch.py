@@ -20,7 +20,8 @@ def training_batch(
     Returns:
         Function of a dict of raw columns, which returns `(inputs, labels)` or, where a
         label has a weight or may be missing or the group is asked for, `(inputs,
-        labels, weights)` and the group. A missing label is 0 and weighs 0.
+        labels, weights)` and the group. A missing label is 0 and weighs 0, except where
+        the one that is its `given` is known to be 0: then it is known to be 0, too.
 
     Raises:
         ValueError: if the group is asked for and the schema has none.
@@ -46,11 +47,15 @@ def training_batch(
         decides = down_sampling.column(schema)
 
     def to_batch(raw):
+        values_of = {
+            label.name: _checked(raw, label.name, label.task, label.optional)
+            for label in schema.labels
+        }
         labels, weights = {}, {}
         for label in schema.labels:
-            values = _checked(raw, label.name, label.task, label.optional)
-            there = None
+            values, there = values_of[label.name], None
             if label.optional:
+                values = _implied(values_of, label.name, schema.given)
                 there = tf.math.is_finite(values)
                 values = tf.where(there, values, 0.0)
             labels[label.name] = values[:, None]  # (B, 1)
@@ -75,6 +80,18 @@ def training_batch(
         return batch
 
     return to_batch
+
+
+def _implied(values_of, name, given):
+    """The values `(B,)` of a label; 0 instead of NaN where its `given` is 0."""
+    import tensorflow as tf
+
+    values = values_of[name]
+    if name not in given:
+        return values
+    other = _implied(values_of, given[name], given)
+    cannot_be = tf.logical_and(tf.math.is_nan(values), other == 0)
+    return tf.where(cannot_be, 0.0, values)
 
 
 def _checked_funnel(labels, given):

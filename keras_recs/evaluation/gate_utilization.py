@@ -31,12 +31,22 @@ def gate_utilization(
         or `"all"`) the mean weight of each expert that it sees, by expert; and
         `collapsed`: the experts to which every gate that sees them gives less than a
         tenth of an even share. Empty for a model without gates.
+
+    Raises:
+        ValueError: for more or fewer labels than gates, and without a batch.
     """
     kinds = (MultiGate, ExpertGate, ExtractionBlock)
     layers = [layer for layer in model.layers if isinstance(layer, kinds)]
     if not layers:
         return {}
     labels = list(labels)
+    for layer in layers:
+        wanted = _num_tasks(layer)
+        if wanted is not None and wanted != len(labels):
+            raise ValueError(
+                f"`labels` must name the {wanted} labels that layer '{layer.name}' has "
+                f"gates for, in the order of the schema. Received: labels={labels}"
+            )
     selectors = {layer.name: _selector(layer) for layer in layers}
     reader = keras.Model(model.input, selectors)
     sums: dict[str, dict[str, np.ndarray]] = {layer.name: {} for layer in layers}
@@ -51,6 +61,11 @@ def gate_utilization(
                 total = weights.astype("float64").sum(axis=0)
                 before = sums[layer.name].get(gate, 0.0)
                 sums[layer.name][gate] = before + total
+    if not count:
+        raise ValueError(
+            "`dataset` must have at least one example, and `num_batches` must be "
+            f"positive. Received none, with num_batches={num_batches}"
+        )
     result = {}
     for layer in layers:
         gates = {}
@@ -60,6 +75,13 @@ def gate_utilization(
             gates[gate] = dict(zip(names, shares, strict=True))
         result[layer.name] = {"gates": gates, "collapsed": _collapsed(gates)}
     return result
+
+
+def _num_tasks(layer) -> int | None:
+    """How many labels have a gate of their own in a layer; `None` if all share one."""
+    if isinstance(layer, MultiGate):
+        return layer.num_gates
+    return layer.num_tasks if isinstance(layer, ExtractionBlock) else None
 
 
 def _selector(layer):

@@ -25,8 +25,9 @@ class PredictionHeads(keras.layers.Layer):
         given: dict of label name to that of the one without which it cannot be, such as
             `{"conversion": "click"}`, as `schema.given` gives it. The logit of such a
             label is that of its probability given the other. The label's own is the
-            product along the funnel, the sum of the logarithms; the former is an output
-            too, `"conversion_given_click"`. Defaults to `None`: no funnel.
+            product along the funnel, of whose logit it is the sigmoid: however small it
+            is, its cross-entropy has a gradient. The former is an output too,
+            `"conversion_given_click"`. Defaults to `None`: no funnel.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
 
     Call arguments:
@@ -37,7 +38,7 @@ class PredictionHeads(keras.layers.Layer):
 
     Raises:
         ValueError: for no label, an unknown task, neither towers nor logits, and a
-            `given` that is no label.
+            `given` that is no label or leads in a circle.
 
     Example:
     >>> heads = keras_recs.layers.PredictionHeads({"click": "binary"})
@@ -66,6 +67,15 @@ class PredictionHeads(keras.layers.Layer):
                 raise ValueError(
                     "`given` must map binary labels to binary labels. Received: "
                     f"'{label}' given '{other}' and tasks={self.tasks}"
+                )
+            seen = [label]
+            while other in self.given and other not in seen:
+                seen.append(other)
+                other = self.given[other]
+            if other in seen:
+                raise ValueError(
+                    "`given` must not lead in a circle: the first label of a funnel "
+                    f"has none. Received: given={self.given}"
                 )
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
@@ -103,10 +113,9 @@ class PredictionHeads(keras.layers.Layer):
         outputs = {}
         for label, task in self.tasks.items():
             value = values[label]
-            if label in self.given:
-                outputs[label] = ops.exp(self._log_probability(label, values))
-            elif task == "binary":
-                outputs[label] = ops.sigmoid(value)
+            if task == "binary":
+                # The last operation: Keras's cross-entropy looks for its logits.
+                outputs[label] = ops.sigmoid(self._whole_logit(label, values))
             elif task == "watch_time":
                 limit = MAX_WATCH_LOGIT
                 outputs[label] = ops.exp(ops.clip(value, -limit, limit))
@@ -121,12 +130,17 @@ class PredictionHeads(keras.layers.Layer):
         """The further output of each label that has a `given`."""
         return {label: f"{label}_given_{other}" for label, other in self.given.items()}
 
-    def _log_probability(self, label, logits):
-        """The sum along the funnel."""
-        own = ops.log_sigmoid(logits[label])
+    def _whole_logit(self, label, logits):
+        """The logit of the product along the funnel.
+
+        1/p − 1 of p = σ(a)·σ(b) is e^−a + e^−b + e^−(a+b): no step rounds to 0 or 1.
+        """
+        own = logits[label]
         if label not in self.given:
             return own
-        return own + self._log_probability(self.given[label], logits)
+        before = self._whole_logit(self.given[label], logits)
+        terms = ops.concatenate([-before, -own, -(before + own)], axis=-1)  # (B, 3)
+        return -ops.logsumexp(terms, axis=-1, keepdims=True)  # (B, 1)
 
     def compute_output_spec(self, inputs, logits=None):
         """Float32 `(B, 1)` for each label."""

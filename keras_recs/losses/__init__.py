@@ -5,6 +5,7 @@ from keras_recs.losses.bpr_max import BPRMax
 from keras_recs.losses.candidate_binary_crossentropy import CandidateBinaryCrossentropy
 from keras_recs.losses.catalogue_cross_entropy import catalogue_cross_entropy
 from keras_recs.losses.correct_scores import correct_scores
+from keras_recs.losses.funnel_crossentropy import FunnelCrossentropy
 from keras_recs.losses.generalized_binary_crossentropy import (
     GeneralizedBinaryCrossentropy,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "BPRMax",
     "BayesianPersonalizedRanking",
     "CandidateBinaryCrossentropy",
+    "FunnelCrossentropy",
     "GeneralizedBinaryCrossentropy",
     "LabelledLoss",
     "SampledSoftmax",

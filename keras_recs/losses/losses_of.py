@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_recs.losses.funnel_crossentropy import FunnelCrossentropy
 from keras_recs.losses.labelled_loss import LabelledLoss
 from keras_recs.losses.weighted_logistic_loss import WeightedLogisticLoss
 
@@ -10,8 +11,9 @@ def losses_of(schema):
     """The loss that goes with the task of each label, for `model.compile`.
 
     `compile(loss="binary_crossentropy")` would train a regression label with that, too.
-    Binary labels have the binary cross-entropy, regression labels the mean squared
-    error, watch times `WeightedLogisticLoss`. The loss of an optional label is the mean
+    Binary labels have the binary cross-entropy, those with a `given` in the form of
+    `FunnelCrossentropy`, regression labels the mean squared error, watch times
+    `WeightedLogisticLoss`. The loss of an optional label is the mean
     over the examples of a batch that have it, 0 where none has; on several replicas
     that of each one's part of the batch.
 
@@ -35,7 +37,10 @@ def losses_of(schema):
     }
     losses = {}
     for label in schema.labels:
-        if label.optional:
+        if label.given is not None:
+            loss = FunnelCrossentropy()
+            loss = LabelledLoss(loss) if label.optional else loss
+        elif label.optional:
             loss = LabelledLoss(classes[label.task]())
         else:
             loss = names.get(label.task) or WeightedLogisticLoss()

@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_recs.training.multi_task.multi_task_model import MultiTaskModel
+
 CHUNK_ROWS = 100_000
 
 
@@ -13,11 +15,13 @@ def grow_table(model, schema, table, max_keys):
 
     Each key keeps its row, and each row its values; the new rows, with fresh initial
     values, follow them. All other weights are those of the old model, which stays as it
-    is. The new model is not compiled: compile it, and its optimizer starts afresh,
-    slots and step count included. Save it with the new schema.
+    is, and so are the variables of a `MultiTaskModel`'s weighting. The new model is not
+    compiled: compile it, and its optimizer starts afresh, slots and step count
+    included. Save it with the new schema.
 
     Args:
-        model: functional `keras.Model` of a builder of `keras_recs.models`.
+        model: functional `keras.Model` of a builder of `keras_recs.models`, weighed by
+            `weigh_tasks` or not.
         schema: the fitted `keras_recs.Schema` that the model was built from.
         table: string. Name of a table whose features have `max_keys`.
         max_keys: int, not below that of the table.
@@ -53,6 +57,8 @@ def grow_table(model, schema, table, max_keys):
     for old_layer, new_layer in zip(model.layers, new.layers, strict=True):
         if new_layer is not grown:
             _copy(old_layer, new_layer, table)
+    if isinstance(model, MultiTaskModel):  # of which Keras clones the layers alone
+        new = _weighed(new, model)
     features = [
         dataclasses.replace(feature, max_keys=max_keys)
         if feature in schema.id_features and feature.table_name == table
@@ -96,6 +102,15 @@ def _copy(old, new, table):
                 "and train it anew."
             )
         other.assign(weight)
+
+
+def _weighed(new, old):
+    """A cloned model under the weighting of the old one, as far as it has come."""
+    weighting = type(old.weighting).from_config(old.weighting.get_config())
+    new = MultiTaskModel(new.input, new.output, old.tasks, weighting, name=old.name)
+    for weight, other in zip(old.weighting.weights, weighting.weights, strict=True):
+        other.assign(weight)
+    return new
 
 
 def _embeddings(layer):

@@ -2,6 +2,10 @@
 
     python -m pipelines.train --config=pipelines/configs/ml_1m_mmoe.py \
         --workdir=runs/ml_1m_mmoe
+
+2 cores of an AMD EPYC beside other programs, 2026-11-28: 15 epochs in 22 minutes, seed
+0. Test: click AUC .8544, like AUC .8287, rating MSE .7435; docs/see_saw.md compares it
+with a model of each label alone.
 """
 
 from pipelines.config import Config

@@ -75,6 +75,64 @@ def test_missing_labels_weigh_nothing():
     check(batch)
 
 
+FUNNEL = Schema(
+    [NumericFeature("x")],
+    [
+        Label("order", given="cart", optional=True, sample_weight="price"),
+        Label("click", optional=True),
+        Label("cart", given="click", optional=True),
+    ],
+)
+NAN = float("nan")
+# Not clicked, clicked alone, not in the cart, in the cart, ordered, not known at all.
+FUNNEL_COLUMNS = {
+    "x": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
+    "price": [2.0, 2.0, 2.0, 2.0, 3.0, 2.0],
+    "click": [0, 1, 1, 1, 1, NAN],
+    "cart": [NAN, NAN, 0, 1, 1, NAN],
+    "order": [NAN, NAN, NAN, NAN, 1, NAN],
+}
+FUNNEL_TEXT = "x,price,click,cart,order\n0,2,0,,\n1,2,1,,\n2,2,1,0,\n3,2,1,1,\n4,3,1,1,1\n5,2,,,\n"
+
+
+def test_what_was_not_clicked_was_not_ordered_either(tmp_path):
+    """In memory and from files; the third step follows from the first."""
+    raw = tmp_path / "raw.csv"
+    raw.write_text(FUNNEL_TEXT)
+    folder = tmp_path / "prepared"
+    prepare(raw, FUNNEL, folder, num_shards=1, num_processes=1)
+    schema = Schema.load(folder)
+    for dataset in (
+        array_dataset(FUNNEL_COLUMNS, FUNNEL, 6, shuffle=False),
+        tfrecord_dataset(folder / "train-*", schema, 6, shuffle=False),
+    ):
+        ((_, labels, weights),) = dataset
+        np.testing.assert_array_equal(weights["click"], [1, 1, 1, 1, 1, 0])
+        np.testing.assert_array_equal(weights["cart"], [1, 0, 1, 1, 1, 0])
+        np.testing.assert_array_equal(weights["order"], [2, 0, 2, 0, 3, 0])
+        np.testing.assert_array_equal(labels["click"][:, 0], [0, 1, 1, 1, 1, 0])
+        np.testing.assert_array_equal(labels["cart"][:, 0], [0, 0, 0, 1, 1, 0])
+        np.testing.assert_array_equal(labels["order"][:, 0], [0, 0, 0, 0, 1, 0])
+
+
+def test_rates_of_all_impressions():
+    """pCTCVR counts impressions, pCVR clicks with a known end."""
+    from keras_recs.evaluation import evaluate
+
+    model = keras_recs.models.esmm(FUNNEL, hidden_units=(2,))
+    found = evaluate(model, array_dataset(FUNNEL_COLUMNS, FUNNEL, 4), FUNNEL)
+    examples = {name: values["examples"] for name, values in found.items()}
+    assert examples == {
+        "order": 3,
+        "click": 5,
+        "cart": 4,
+        "order_given_cart": 1,
+        "cart_given_click": 3,
+    }
+    assert found["cart"]["positive_rate"] == pytest.approx(2 / 4)
+    assert found["order"]["positive_rate"] == pytest.approx(3 / (2 + 2 + 3))
+
+
 def test_the_loss_is_the_mean_over_those_that_are_there():
     from keras_recs.losses import LabelledLoss
 

@@ -97,6 +97,20 @@ def test_an_expert_that_no_gate_uses_is_named():
     assert found["gates"]["like"]["expert 0"] == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["mmoe", "ple"])
+def test_gates_of_other_labels(name):
+    model = harness.build_model(name, SCHEMA)
+    names = [*SCHEMA.label_names]
+    for wrong in (names[:2], [*names, "share"], []):
+        with pytest.raises(
+            ValueError, match=r"`labels` must name the 3 labels .*Received: labels=\["
+        ):
+            gate_utilization(model, batches(), wrong)
+    for dataset, number in (([], 20), (batches(), 0)):
+        with pytest.raises(ValueError, match="`dataset` must have at least one exam"):
+            gate_utilization(model, dataset, names, number)
+
+
 def test_cosines_of_gradients():
     """Against flat gradients of each label."""
     import tensorflow as tf
@@ -122,7 +136,7 @@ def test_cosines_of_gradients():
     ):
         cosine = flat[i] @ flat[j] / (lengths[i] * lengths[j])
         assert logs[f"{one}_{other}_cosine"] == pytest.approx(cosine, abs=1e-5)
-    with pytest.raises(ValueError, match="two labels or more"):
+    with pytest.raises(ValueError, match=r"two labels or more.*task_cosines=False"):
         TaskCosines(batches(), SCHEMA.with_labels("click"))
 
 
@@ -136,6 +150,13 @@ def test_the_picture(tmp_path):
     plot_see_saw(changes, tmp_path / "plot.png", history, gates, "title")
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
     plot_see_saw(changes, tmp_path / "bare.png")
+    # Without twins there is no gain to draw, and without anything no picture.
+    for number, (cosines, shares) in enumerate([(history, gates), (history, None)]):
+        path = tmp_path / f"{number}.png"
+        plot_see_saw([], path, cosines, shares)
+        assert path.read_bytes()[:4] == b"\x89PNG"
+    plot_see_saw([], tmp_path / "nothing.png", None, {})
+    assert not (tmp_path / "nothing.png").exists()
 
 
 def test_a_schema_with_some_of_its_labels():

@@ -61,6 +61,40 @@ def test_float32_whatever_the_policy(policy):
     np.testing.assert_allclose(outputs["click"], sigmoid([[7.0], [7.5]]), rtol=1e-6)
 
 
+FUNNEL = {"click": "binary", "cart": "binary", "order": "binary"}
+GIVEN = {"order": "cart", "cart": "click"}
+
+
+def test_products_of_any_size():
+    """Against products of float64, from e^-84 to 1 within a rounding."""
+    values = [-28.0, -9.0, 0.0, 3.0, 60.0]
+    logits = np.array([[a, b, c] for a in values for b in values for c in values])
+    outputs = PredictionHeads(FUNNEL, GIVEN)([], logits=[logits.astype("float32")])
+    click, cart, order = sigmoid(logits).T
+    np.testing.assert_allclose(outputs["cart"][:, 0], click * cart, rtol=1e-5)
+    np.testing.assert_allclose(outputs["order"][:, 0], click * cart * order, rtol=2e-5)
+    np.testing.assert_allclose(outputs["order_given_cart"][:, 0], order, rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
+def test_a_funnel_in_half_precision(policy):
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_dtype_policy(policy)
+    logits = tf.constant([[-60.0, -60.0], [0, 0], [60, 60], [-60, 60]], tf.float16)
+    heads = PredictionHeads({"click": "binary", "order": "binary"}, {"order": "click"})
+    for label in (0.0, 1.0):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            outputs = heads([], logits=[logits])
+            truth = tf.fill((4, 1), label)
+            loss = keras.losses.binary_crossentropy(truth, outputs["order"])
+        assert all(np.isfinite(value).all() for value in outputs.values())
+        assert np.isfinite(loss).all()
+        assert np.isfinite(tape.gradient(loss, logits)).all()
+
+
 def test_a_layer_of_logits_alone_is_saved_without_towers(tmp_path):
     """Keras would take the shape of the logits for that of the towers."""
     import keras
@@ -80,5 +114,9 @@ def test_messages():
         ValueError, match=r"Label 'y': its task must be one of .*'multiclass'"
     ):
         PredictionHeads({"y": "multiclass"})
+    for circle in ({"cart": "order", "order": "cart"}, {"cart": "cart"}):
+        for given in (circle, {**circle, "click": "cart"}):
+            with pytest.raises(ValueError, match=r"lead in a circle.*given=\{"):
+                PredictionHeads(FUNNEL, given)
     with pytest.raises(ValueError, match="'heads' needs towers or logits"):
         PredictionHeads(TASKS, name="heads").build()

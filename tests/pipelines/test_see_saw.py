@@ -40,6 +40,19 @@ def test_a_task_that_got_worse_is_the_first_line(prepared, tmp_path):
     assert isinstance(model.weighting, GradNorm)
     for label in ("click", "rating"):
         trained(prepared, tmp_path / label, [label])
+    alone = run_preloaded(
+        "-m",
+        "pipelines.evaluate",
+        f"--workdir={tmp_path / 'both'}",
+        f"--data={prepared}/test-*",
+        "--name=gates",
+    )
+    assert "gates, rating: expert 0 0." in alone.stdout
+    assert "than alone" not in alone.stdout
+    stored = json.loads((tmp_path / "both" / "see_saw.json").read_text())["gates"]
+    assert stored["tasks"] == []
+    assert list(stored["gates"]["gates"]["gates"]) == ["click", "rating"]
+    assert (tmp_path / "both" / "plots" / "gates_see_saw.png").exists()
     done = run_preloaded(
         "-m",
         "pipelines.evaluate",

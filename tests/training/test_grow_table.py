@@ -6,9 +6,25 @@ import pytest
 
 from keras_recs import CategoricalFeature, Label, Schema, SequenceFeature
 from keras_recs.layers import BatchL2, QuotientRemainder
-from keras_recs.models import EmbeddingOptions, build_inputs, deepfm, table_rows
+from keras_recs.losses import losses_of
+from keras_recs.models import (
+    EmbeddingOptions,
+    build_inputs,
+    deepfm,
+    shared_bottom,
+    table_rows,
+)
 from keras_recs.models.find_vocabulary import find_vocabulary
-from keras_recs.training import grow_table
+from keras_recs.training import (
+    DynamicWeightAverage,
+    GivenWeights,
+    GradNorm,
+    MultiTaskModel,
+    PCGrad,
+    UncertaintyWeights,
+    grow_table,
+    weigh_tasks,
+)
 from tests.numpy_reference import hash_key
 
 SCHEMA = Schema(
@@ -82,6 +98,42 @@ def test_it_is_saved_like_any_other(tmp_path):
     assert find_vocabulary(loaded, schema, "user").max_keys == 9
     expected = model(inputs(*KEYS))["click"]
     np.testing.assert_array_equal(loaded(inputs(*KEYS))["click"], expected)
+
+
+@pytest.mark.parametrize(
+    "weighting",
+    [
+        GivenWeights({"click": 0.5, "like": 2.0}),
+        UncertaintyWeights(),
+        DynamicWeightAverage(temperature=1.5),
+        GradNorm("shared", alpha=0.5),
+        PCGrad(seed=3),
+    ],
+    ids=lambda weighting: type(weighting).__name__,
+)
+def test_the_weighting_is_kept(weighting):
+    """It goes on from where it is; without its variables it would begin anew."""
+    schema = Schema(
+        [CategoricalFeature("user", max_keys=2)], [Label("click"), Label("like")]
+    )
+    base = shared_bottom(schema, embedding_dim=2, hidden_units=(3,), tower_units=(2,))
+    model = weigh_tasks(base, schema, weighting)
+    for number, weight in enumerate(weighting.weights, start=1):
+        weight.assign(np.full(weight.shape, number / 8))
+    new, _ = grow_table(model, schema, "user", 3)
+    assert isinstance(new, MultiTaskModel)
+    assert (new.name, new.tasks) == (model.name, model.tasks)
+    assert new.weighting is not weighting
+    assert type(new.weighting) is type(weighting)
+    assert new.weighting.get_config() == weighting.get_config()
+    assert len(new.weighting.weights) == len(weighting.weights)
+    for one, other in zip(new.weighting.weights, weighting.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(new.weighting.weigh(0), weighting.weigh(0))
+    new.compile("sgd", losses_of(schema), run_eagerly=True)
+    y = {label: np.array([[1.0], [0.0]]) for label in schema.label_names}
+    history = new.fit({"user": np.array(KEYS[:2])}, y, verbose=0).history
+    assert np.isfinite(history["like_weight"]).all()
 
 
 def test_messages(tmp_path):

@@ -1,5 +1,8 @@
 """Weights that are given, one a task."""
 
+import math
+import numbers
+
 import keras
 from keras import ops
 
@@ -40,8 +43,7 @@ class GivenWeights(TaskWeighting):
             for label, value in dict(task_weights).items()
         }
         for label, value in self.task_weights.items():
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not ((is_number and value >= 0) or isinstance(value, _Schedule)):
+            if not (_is_weight(value) or isinstance(value, _Schedule)):
                 raise ValueError(
                     f"Label '{label}': its weight must be a number of at least 0 or a "
                     f"schedule of keras.optimizers.schedules. Received: {value!r}"
@@ -67,7 +69,12 @@ class GivenWeights(TaskWeighting):
         weights = {
             label: keras.saving.serialize_keras_object(value)
             if isinstance(value, _Schedule)
-            else value
+            else float(value)
             for label, value in self.task_weights.items()
         }
         return {**super().get_config(), "task_weights": weights}
+
+
+def _is_weight(value):
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value) and value >= 0

@@ -1,5 +1,8 @@
 """Weights under which all tasks train at like rates."""
 
+import math
+import numbers
+
 from keras import ops
 
 from keras_recs.register import register
@@ -23,13 +26,15 @@ class GradNorm(TaskWeighting):
         shared_layer: string. Name of the last layer that all tasks share, whose weights
             are W: `"experts"` of MMoE, `"shared"` of a shared bottom, `"embedding"` of
             ESMM, the last `"extraction_…"` of PLE. Of experts and an MLP it is their
-            last matrix and bias.
-        alpha: float. How strongly slow tasks are helped. Defaults to `1.5`.
+            last matrix and bias. Weights there that are one task's own, as of experts,
+            do not count.
+        alpha: float. How strongly slow tasks are helped; at 0 all gradients shall be
+            alike. Defaults to `1.5`.
         learning_rate: float. Of the weights. Defaults to `0.025`.
 
     Raises:
-        ValueError: for numbers that are not positive, and, when it trains, for a layer
-            that the model does not have or whose weights a task does not reach.
+        ValueError: for numbers below 0, for a layer that the model does not have, and,
+            when it trains, for one whose weights tasks do not share.
 
     Reference: [Chen et al., 2018](https://arxiv.org/abs/1711.02257)
     """
@@ -39,11 +44,20 @@ class GradNorm(TaskWeighting):
 
     def __init__(self, shared_layer, alpha=1.5, learning_rate=0.025, **kwargs):
         super().__init__(**kwargs)
-        for name, value in (("alpha", alpha), ("learning_rate", learning_rate)):
-            if not isinstance(value, (int, float)) or not value > 0:
-                raise ValueError(
-                    f"`{name}` must be a number above 0. Received: {name}={value!r}"
-                )
+        if not _is_number(alpha) or alpha < 0:
+            raise ValueError(
+                f"`alpha` must be a number of at least 0. Received: alpha={alpha!r}"
+            )
+        if not _is_number(learning_rate) or learning_rate <= 0:
+            raise ValueError(
+                "`learning_rate` must be a number above 0. Received: "
+                f"learning_rate={learning_rate!r}"
+            )
+        if not isinstance(shared_layer, str) or not shared_layer:
+            raise ValueError(
+                "`shared_layer` must be the name of a layer, such as 'experts'. "
+                f"Received: shared_layer={shared_layer!r}"
+            )
         self.shared_layer = shared_layer
         self.alpha = alpha
         self.learning_rate = learning_rate
@@ -111,3 +125,8 @@ class GradNorm(TaskWeighting):
             "learning_rate": self.learning_rate,
         }
         return {**super().get_config(), **config}
+
+
+def _is_number(value):
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)

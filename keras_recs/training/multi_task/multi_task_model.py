@@ -1,6 +1,7 @@
 """A model whose tasks are weighed while it trains."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_recs.layers import MLP, Experts, ExtractionBlock
@@ -18,8 +19,9 @@ class MultiTaskModel(keras.Model):
 
     All else is as before: inputs, outputs, layers, export. The weighting is saved with
     the model, its variables are in each checkpoint, and the weight of each task is
-    logged as `<label>_weight`. Without a loss of a label, in a batch where it is
-    missing, the task adds 0. `val_loss` has the same weights.
+    logged as `<label>_weight`. In a batch where a label is missing its task adds 0.
+    `val_loss` has the weights of the moment; under PCGrad, which reads gradients, all
+    count 1 in it.
 
     Args:
         inputs: of a functional `keras.Model`.
@@ -28,8 +30,9 @@ class MultiTaskModel(keras.Model):
         weighting: `TaskWeighting`, such as `UncertaintyWeights()`.
 
     Raises:
-        ValueError: for tasks without an output, and on another backend than TensorFlow.
-        TypeError: for what is no weighting.
+        ValueError: for tasks without an output, for a layer of `GradNorm` that is none,
+            and on another backend than TensorFlow.
+        TypeError: for what is no weighting, and for outputs that are no dict.
 
     `weigh_tasks` makes one of a model.
     """
@@ -41,6 +44,11 @@ class MultiTaskModel(keras.Model):
                 "`weighting` must be one of keras_recs.training, such as "
                 f"UncertaintyWeights(). Received: weighting={weighting!r}"
             )
+        if not isinstance(outputs, dict):
+            raise TypeError(
+                "`outputs` must be a dict of label name to output, as the builders of "
+                f"keras_recs.models make it. Received: {type(outputs).__name__}"
+            )
         missing = sorted(set(tasks) - set(outputs))
         if missing:
             raise ValueError(
@@ -51,6 +59,13 @@ class MultiTaskModel(keras.Model):
             raise ValueError(
                 "Tasks are weighed under the backend 'tensorflow'. Received: "
                 f"{keras.backend.backend()!r}"
+            )
+        names = [layer.name for layer in self.layers]
+        name = getattr(weighting, "shared_layer", None)
+        if name is not None and name not in names:
+            raise ValueError(
+                f"`shared_layer` must be a layer of the model. Received: '{name}'; it "
+                f"has {names}"
             )
         self.tasks = dict(tasks)
         self.weighting = weighting
@@ -70,7 +85,8 @@ class MultiTaskModel(keras.Model):
             **kwargs: as `keras.Model.compile` takes them.
 
         Raises:
-            ValueError: for `loss_weights`, and for a loss that a label does not have.
+            ValueError: for `loss_weights`, for labels without a loss, and for a loss of
+                an output that is no task.
         """
         if loss_weights is not None:
             raise ValueError(
@@ -85,6 +101,12 @@ class MultiTaskModel(keras.Model):
             raise ValueError(
                 f"`loss` must have one for each label, such as losses_of(schema). None "
                 f"for: {absent}"
+            )
+        others = [name for name in loss if name not in self.tasks and loss[name]]
+        if others:
+            raise ValueError(
+                f"`loss` has one for {others}, which are no tasks of the weighting and "
+                f"would not be trained: leave them out. Tasks: {list(self.tasks)}"
             )
         wrapped = {
             label: value if isinstance(value, TaskLoss | None) else TaskLoss(value)
@@ -164,7 +186,10 @@ class MultiTaskModel(keras.Model):
     ):
         """As `keras.Model.fit`; the weighting hears of the end of each epoch."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(EndEpoch())
+            if not any(isinstance(c, EndEpoch) for c in callbacks.callbacks):
+                end_epoch = EndEpoch()
+                end_epoch.set_model(self)
+                callbacks.callbacks.insert(0, end_epoch)
         elif isinstance(callbacks, keras.callbacks.Callback):
             callbacks = [EndEpoch(), callbacks]
         else:
@@ -229,32 +254,54 @@ class MultiTaskModel(keras.Model):
         """
         import tensorflow as tf
 
-        names = [layer.name for layer in self.layers]
         name = self.weighting.shared_layer
-        if name not in names:
-            raise ValueError(
-                f"`shared_layer` must be a layer of the model. Received: '{name}'; it "
-                f"has {names}"
-            )
         shared = _last_weights(self.get_layer(name))
-        by_task = [tape.gradient(loss, shared) for loss in losses]
-        for label, gradients in zip(self.tasks, by_task):
+        known = shared_masks(self)
+        masks = [known.get(id(variable)) for variable in shared]
+        if all(mask is not None and not np.any(mask) for mask in masks):
+            raise ValueError(
+                f"`shared_layer`: each weight of '{name}' is one task's own. Name a "
+                "layer that all tasks share."
+            )
+
+        def gradients_of(k):
+            gradients = tape.gradient(losses[k], shared)
             if all(gradient is None for gradient in gradients):
                 raise ValueError(
                     f"`shared_layer`: no weight of '{name}' has a gradient of label "
-                    f"'{label}'. Name a layer that all tasks share."
+                    f"'{list(self.tasks)[k]}'. Name a layer that all tasks share."
                 )
+            return gradients
+
+        last = len(losses) - 1
+        by_task = [gradients_of(k) for k in range(last)]
+        norms = [_norm(gradients, masks) for gradients in by_task]
         whole = [of_all[id(variable)] for variable in shared]
-        is_plain = not self.losses and self.compute_dtype == "float32"
-        if is_plain and all(isinstance(g, tf.Tensor) for g in whole):
-            # What the others leave of the sum is the last task's. A graph then has no
-            # way back for it; half precision would leave too few digits.
-            by_task[-1] = _left_of(whole, by_task[:-1], weights)
-        norms = []
-        for gradients in by_task:
-            squares = [_square(g) for g in gradients if g is not None]
-            norms.append(tf.sqrt(tf.add_n(squares)))
-        return tf.stack(norms)
+        if not self._is_sum_of_tasks(whole):
+            norms.append(_norm(gradients_of(last), masks))
+            return tf.stack(norms)
+        # What the others leave of the sum is the last task's, which spares a way back,
+        # unless it is so little that its digits are lost.
+        left = _norm(_left_of(whole, by_task, weights), masks)
+        parts = [weights[k] * norm for k, norm in enumerate(norms)]
+        largest = tf.add_n([_norm(whole, masks), *parts])
+        has_digits = weights[last] * left > 1e-2 * largest
+        exact = tf.cond(
+            has_digits, lambda: left, lambda: _norm(gradients_of(last), masks)
+        )
+        return tf.stack([*norms, exact])
+
+    def _is_sum_of_tasks(self, gradients):
+        """Whether those of the tasks add up to these, in all digits of float32."""
+        import tensorflow as tf
+
+        layers = self._flatten_layers(include_self=False)
+        return (
+            not self.losses
+            and _replicas() == 1
+            and all(layer.compute_dtype == "float32" for layer in layers)
+            and all(isinstance(gradient, tf.Tensor) for gradient in gradients)
+        )
 
 
 def _replicas():
@@ -299,6 +346,18 @@ def _left_of(whole, others, weights):
         ]
         found.append(tf.add_n([total, *parts]) / weights[len(others)])
     return found
+
+
+def _norm(gradients, masks):
+    """Of what masks leave of gradients, over all replicas."""
+    import tensorflow as tf
+
+    squares = []
+    for gradient, mask in zip(gradients, masks):
+        if gradient is not None:
+            masked = gradient if mask is None else mask * gradient
+            squares.append(_square(masked))
+    return tf.sqrt(tf.add_n(squares))
 
 
 def _square(gradient):

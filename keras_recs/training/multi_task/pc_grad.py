@@ -2,6 +2,8 @@
 
 import random
 
+import keras
+
 from keras_recs.register import register
 from keras_recs.training.multi_task.task_weighting import TaskWeighting
 
@@ -18,7 +20,8 @@ class PCGrad(TaskWeighting):
     replica projects the gradients of its own examples.
 
     Args:
-        seed: int. Of the order. Defaults to `None`.
+        seed: int. Of the order. Defaults to `None`: one is drawn, and saved with the
+            model.
 
     Reference: [Yu et al., 2020](https://arxiv.org/abs/2001.06782)
     """
@@ -28,11 +31,14 @@ class PCGrad(TaskWeighting):
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.seed = seed
-        self._drawn_seed = random.randrange(2**31) if seed is None else seed
 
     def build(self, input_shape):
-        """Creates the count of steps, by which the order is drawn."""
+        """Creates the count of steps, by which the order is drawn, and the seed."""
         self.draws = self._state("draws", ())
+        drawn = random.randrange(2**24)  # that float32 holds
+        self.drawn_seed = self._state(
+            "drawn_seed", (), keras.initializers.Constant(drawn)
+        )
         self.built = True
 
     def coefficients(self, products):
@@ -49,14 +55,17 @@ class PCGrad(TaskWeighting):
         count = len(self.tasks)
         number = tf.cast(tf.convert_to_tensor(self.draws), tf.int32)
         self.draws.assign_add(1.0)
+        first = self.seed
+        if first is None:
+            first = tf.cast(tf.convert_to_tensor(self.drawn_seed), tf.int32)
         total = tf.zeros(count)
         for i in range(count):
             own = tf.one_hot(i, count)
             others = [j for j in range(count) if j != i]
-            seed = tf.stack([self._drawn_seed, number * count + i])
-            order = tf.random.experimental.stateless_shuffle(
-                tf.constant(others, tf.int32), seed=seed
-            )
+            seed = tf.stack([first, number * count + i])
+            # A shuffle that XLA can compile.
+            keys = tf.random.stateless_uniform((count - 1,), seed)
+            order = tf.gather(tf.constant(others, tf.int32), tf.argsort(keys))
             for place in range(count - 1):
                 j = order[place]
                 inner = tf.tensordot(own, products[:, j], 1)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_recs.layers import (
+    BilinearFusion,
     ExtractionBlock,
     LinearTerm,
     MultiGate,
@@ -38,7 +39,9 @@ def shared_masks(model):
                 masks |= _masks(hidden, by_label[:, None])  # (K, 1) of (…, K, H)
         elif isinstance(layer, PredictionHeads) and layer.dense is not None:
             masks |= _masks(layer.dense.trainable_weights, by_label)
-        elif isinstance(layer, LinearTerm) and layer.units == len(by_label):
+        elif (isinstance(layer, LinearTerm) and layer.units == len(by_label)) or (
+            isinstance(layer, BilinearFusion) and layer.units == len(by_label)
+        ):
             masks |= _masks(layer.trainable_weights, by_label)  # (…, K)
         elif isinstance(layer, MultiGate) and layer.num_gates > 1:
             masks |= _masks(layer.trainable_weights, np.float32(0))
@@ -49,7 +52,7 @@ def shared_masks(model):
             own = [*layer.experts.kernels, *layer.experts.biases]
             masks |= _masks(own, is_shared.astype("float32")[:, None])  # (E, 1)
     # What a gate of the level before gives, its own task alone reads.
-    for layer in sorted(blocks, key=lambda block: block.name)[-2:]:
+    for layer in blocks[-2:]:
         masks[id(layer.gates)] = np.float32(0)
     return masks
 

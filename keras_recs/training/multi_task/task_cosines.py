@@ -32,7 +32,8 @@ class TaskCosines(keras.callbacks.Callback):
         if len(self.labels) < 2:
             raise ValueError(
                 "`schema` must have two labels or more for their gradients to be "
-                f"compared. Received: {self.labels}"
+                f"compared. Received: {self.labels}. Leave TaskCosines out for one "
+                "label; in pipelines.train: --set task_cosines=False"
             )
         self.dataset = dataset
         self.num_batches = num_batches

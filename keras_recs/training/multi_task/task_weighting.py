@@ -25,7 +25,16 @@ class TaskWeighting(keras.layers.Layer):
 
         Args:
             tasks: dict of label name to its task.
+
+        Raises:
+            ValueError: for a second model: what one learns would be the other's.
         """
+        if self.tasks is not None:
+            raise ValueError(
+                f"{type(self).__name__} weighs the tasks of another model already: "
+                f"make a new one. Received: labels {list(tasks)}, before "
+                f"{list(self.tasks)}"
+            )
         self.tasks = dict(tasks)
         if not self.built:
             self.build((len(self.tasks),))

@@ -24,8 +24,10 @@ SCHEMA = Schema(
         ("mmoe", {"num_experts": 3}),
         ("ple", {"num_layers": 1, "num_experts": (2, 1)}),
         ("ple", {"num_layers": 2, "num_experts": (1, 1), "bottom": "fm"}),
+        ("ple", {"num_layers": 12, "num_experts": (1, 1), "hidden_units": (2,)}),
         ("dcn_v2", {}),
         ("deepfm", {}),
+        ("finalmlp", {}),
     ],
 )
 def test_masks_are_what_gradients_say(name, options):

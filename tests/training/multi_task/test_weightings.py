@@ -400,13 +400,41 @@ def test_a_run_that_dies_goes_on_with_its_weights(tmp_path):
         (lambda: GivenWeights({"click": -1.0}), ValueError, "a number of at least 0"),
         (lambda: weighed(GivenWeights({"click": 1.0})), ValueError, "for each label"),
         (lambda: DynamicWeightAverage(0), ValueError, "`temperature` must be"),
-        (lambda: GradNorm("shared", alpha=0), ValueError, "`alpha` must be"),
+        (lambda: GivenWeights({"click": math.inf}), ValueError, "at least 0"),
+        (lambda: GradNorm("shared", alpha=-1), ValueError, "`alpha` must be"),
+        (lambda: GradNorm("shared", alpha=True), ValueError, "`alpha` must be"),
+        (lambda: GradNorm("shared", alpha=math.inf), ValueError, "`alpha` must be"),
+        (lambda: GradNorm(3), ValueError, "`shared_layer` must be the name"),
         (
             lambda: GradNorm("x", learning_rate=-1),
             ValueError,
             "`learning_rate` must be",
         ),
-        (lambda: train(weighed(GradNorm("no"))), ValueError, "must be a layer of the"),
+        (lambda: weighed(GradNorm("no")), ValueError, "must be a layer of the"),
+        (
+            lambda: train(weighed(GradNorm("towers"))),
+            ValueError,
+            "each weight of 'towers' is one task's own",
+        ),
+        (
+            lambda: weigh_tasks(
+                keras.Model((x := keras.Input((2,))), [x]), SCHEMA, PCGrad()
+            ),
+            TypeError,
+            "`outputs` must be a dict",
+        ),
+        (
+            lambda: [weigh_tasks(base(), SCHEMA, w) for w in [PCGrad()] * 2],
+            ValueError,
+            "weighs the tasks of another model already",
+        ),
+        (
+            lambda: weigh_tasks(
+                base(), SCHEMA.with_labels(["click", "like"]), PCGrad()
+            ).compile("sgd", keras_recs.losses.losses_of(SCHEMA)),
+            ValueError,
+            r"has one for \['rating'\], which are no tasks",
+        ),
         (
             lambda: weigh_tasks(base(), SCHEMA, "uncertainty"),
             TypeError,
@@ -507,3 +535,85 @@ def test_callbacks_as_keras_takes_them():
     model.fit(x, y, 8, 1, 0, callback)
     model.fit(x, y, 8, 1, 0, [callback])
     assert len(seen) == 2
+    callbacks = keras.callbacks.CallbackList([callback], model=model)
+    for _ in range(2):  # the weighting hears of each epoch once
+        model.fit(x, y, 8, 1, 0, callbacks)
+    assert len(seen) == 4
+    assert len(callbacks.callbacks) == 2
+
+
+@pytest.mark.parametrize("name", ["grad_norm", "pcgrad"])  # those with a step of theirs
+def test_compiled_by_xla(name):
+    model = weighed(WEIGHTINGS[name](), run_eagerly=False, jit_compile=True)
+    twin = weighed(WEIGHTINGS[name]())
+    for one in (model, twin):
+        train(one, rows=8)
+    for ours, theirs in zip(model.weights, twin.weights):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e5])
+@pytest.mark.parametrize("run_eagerly", [True, False])
+def test_grad_norm_of_the_last_task_beside_a_large_one(scale, run_eagerly):
+    """What a loss of a hundred thousand times the others leaves of it."""
+    model = weighed(GradNorm("shared"), rate=0.0, run_eagerly=run_eagerly)
+    seen = []
+    update = model.weighting.update
+
+    def noted(losses, norms):
+        seen.append(norms)
+        update(losses, norms)
+
+    x, y = data(8)
+    y["rating"] *= scale
+    expected = []
+    for _, gradients in gradients_by_task(model, x, y):
+        squares = [np.sum(g**2) for p, g in gradients.items() if "shared" in p]
+        expected.append(math.sqrt(sum(squares)))
+    if run_eagerly:
+        model.weighting.update = noted
+        model.fit(x, y, 8, verbose=0)
+        np.testing.assert_allclose(seen[0], expected, rtol=1e-4)
+    else:
+        # Where G differs from its target a weight moves against its sign.
+        model.fit(x, y, 8, verbose=0)
+        found = np.asarray(model.weighting.momentum)
+        signs = np.sign(expected - np.mean(expected))
+        np.testing.assert_allclose(found, 0.1 * signs * expected, rtol=1e-4)
+
+
+def test_grad_norm_of_shared_experts_alone():
+    """The experts of a task are no weights that others read."""
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(1)
+    plain = keras_recs.models.ple(SCHEMA, 4, 1, (2, 1), (5,), (3,))
+    model = weigh_tasks(plain, SCHEMA, GradNorm("extraction_0"))
+    losses = keras_recs.losses.losses_of(SCHEMA)
+    model.compile(keras.optimizers.SGD(0.0), losses, run_eagerly=True)
+    x, y = data(8)
+    experts = model.get_layer("extraction_0").experts
+    expected = []
+    for label in LABELS:
+        with tf.GradientTape() as tape:
+            loss = keras.losses.get(losses[label])(y[label], model(x)[label])
+            loss = tf.reduce_mean(loss)
+        of = tape.gradient(loss, [experts.kernels[-1].value, experts.biases[-1].value])
+        expected.append(math.sqrt(sum(np.sum(np.square(g[..., -1, :])) for g in of)))
+    model.fit(x, y, 8, verbose=0)
+    signs = np.sign(expected - np.mean(expected))
+    found = np.asarray(model.weighting.momentum)
+    np.testing.assert_allclose(found, 0.1 * signs * expected, rtol=1e-4)
+
+
+def test_a_drawn_order_is_saved(tmp_path):
+    model = weighed(PCGrad())
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    rng = np.random.default_rng(0)
+    gradients = rng.normal(size=(3, 4))
+    gradients[1] -= 2 * gradients[0]
+    products = (gradients @ gradients.T).astype("float32")
+    for _ in range(4):
+        ours, theirs = (m.weighting.coefficients(products) for m in (model, copy))
+        np.testing.assert_array_equal(ours, theirs)
