@@ -5,7 +5,9 @@ tables of 40,000 rows of 16, two labels; eight experts of 256-128, or two levels
 experts of 128 a task and a shared one; towers of 64. Each library runs its own model in
 a process and an environment of its own, in turns, `--repeats` rounds of them. A run
 that is in the output already, with the same spec, versions and program, is not
-repeated. `matrix_products` is no library; see benchmarks/ranking.py.
+repeated. `matrix_products` is no library; see benchmarks/ranking.py. A name with
+`_onednn` is a library with TF_ENABLE_ONEDNN_OPTS=1, as TensorFlow sets it by itself on
+newer processors.
 
   python benchmarks/peers/build_venvs.py --peers=deepctr,torch_rechub
   python -m benchmarks.multitask.throughput
@@ -18,7 +20,15 @@ from benchmarks.peers.report import Form
 
 FORM = Form(
     title="Models of several tasks beside other libraries",
-    peers=("keras_recs", "deepctr", "torch_rechub", "matrix_products"),
+    peers=(
+        "keras_recs",
+        "keras_recs_onednn",
+        "deepctr",
+        "deepctr_onednn",
+        "torch_rechub",
+        "matrix_products",
+        "matrix_products_onednn",
+    ),
     models=("mmoe", "ple"),
     has_overview=True,
 )

@@ -19,20 +19,31 @@ from benchmarks.peers.peer_run import SKIPPED
 
 HERE = Path(__file__).resolve().parent
 FINAL = ("done", "skipped", "timeout", "memory")  # what is not tried again
+ONEDNN = "_onednn"
 LIMITS = ("timeout", "memory")  # unless there are other limits
 
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """A library and its environment."""
+    """A library and its environment.
+
+    A name that ends with `_onednn` is the library with oneDNN, which TensorFlow takes
+    by itself only on newer processors.
+    """
 
     name: str
     folder: Path
 
     @property
+    def library(self) -> str:
+        """Its name."""
+        return self.name.removesuffix(ONEDNN)
+
+    @property
     def venv(self) -> Path:
         """Its environment; the running one for those that share it."""
-        return Path(sys.prefix) if self.name in OWN else self.folder / self.name
+        is_own = self.library in OWN
+        return Path(sys.prefix) if is_own else self.folder / self.library
 
     @property
     def python(self) -> Path:
@@ -42,19 +53,19 @@ class Peer:
     @property
     def exists(self) -> bool:
         """Whether the environment is there, whole and of today's requirements."""
-        return self.name in OWN or is_current(self.venv, self.name)
+        return self.library in OWN or is_current(self.venv, self.library)
 
     @property
     def program(self) -> Path:
         """What runs a cell."""
-        return HERE / f"run_{self.name}.py"
+        return HERE / f"run_{self.library}.py"
 
     def code(self) -> str:
         """Digest of the program and what it imports, the library where it is this."""
         others = {path for path in HERE.glob("*.py") if path.name.startswith("peer_")}
-        own = HERE / f"models_{self.name}.py"
+        own = HERE / f"models_{self.library}.py"
         paths = [self.program, *([own] if own.exists() else []), *sorted(others)]
-        if self.name == "keras_recs":
+        if self.library == "keras_recs":
             paths += sorted((HERE.parents[1] / "keras_recs").rglob("*.py"))
         digest = hashlib.sha256()
         for path in paths:
@@ -152,6 +163,7 @@ def run_peer(peer: Peer, spec: dict, data: Path, limits: dict[str, float]) -> di
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        **({"TF_ENABLE_ONEDNN_OPTS": "1"} if peer.name.endswith(ONEDNN) else {}),
     }
     run = {
         "peer": peer.name,
