@@ -313,7 +313,7 @@ def test_bad_input():
     for row in (0, 2):
         with pytest.raises(ValueError, match=rf"`mask_row` must be.*mask_row={row}"):
             NextItemModel(plain.input, plain.output, mask_row=row)
-    rows = keras.Input((T,), dtype="int32", name="items")
+    rows = keras.Input((T,), dtype="int32", name="rows")
     moved = keras_recs.layers.ItemTable(2 + V, D, name="items")(rows + 0)
     with pytest.raises(ValueError, match=r"`mask_row` is appended to the input that"):
-        NextItemModel({"items": rows}, {"states": moved}, mask_row=1)
+        NextItemModel({"rows": rows}, {"states": moved}, mask_row=1)

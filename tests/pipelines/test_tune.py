@@ -151,6 +151,7 @@ def test_a_tuner_leaves_the_folder_to_its_chief(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
 
 
+@pytest.mark.large
 @pytest.mark.distributed
 def test_a_chief_and_two_tuners(arguments, tmp_path):
     """On this machine; each process ends by itself or is killed."""

@@ -125,7 +125,9 @@ def test_where_one_stops_all_do(tmp_path):
     assert len(history["loss"]) == 1
 
 
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", ["SIGKILL", pytest.param("SIGTERM", marks=pytest.mark.large)]
+)
 def test_a_worker_that_dies_costs_nothing(number, uneven, tmp_path):
     options = UNEVEN
     (expected, _), (expected_history, _) = uneven
@@ -141,6 +143,7 @@ def test_a_worker_that_dies_costs_nothing(number, uneven, tmp_path):
     assert history == expected_history
 
 
+@pytest.mark.large
 def test_a_checkpoint_that_one_worker_lacks(uneven, tmp_path):
     """One died while it wrote its first: all begin anew."""
     with cluster_of(tmp_path, *UNEVEN, "die=1,3") as processes:

@@ -191,6 +191,7 @@ with make_strategy("mirrored").scope():
 """
 
 
+@pytest.mark.large
 @pytest.mark.distributed
 def test_replicas_go_on_too(tmp_path):
     run_preloaded("-c", REPLICAS, tmp_path)

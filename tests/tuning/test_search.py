@@ -277,6 +277,7 @@ def test_an_interrupted_search_goes_on(verbose, train, valid, tmp_path, monkeypa
 # === Hyperband ===
 
 
+@pytest.mark.large
 def test_hyperband_goes_on_from_earlier_trials(train, valid, tmp_path, monkeypatch):
     space = {"learning_rate": {"low": 1e-3, "high": 0.5}}
     model = hypermodel(space=space, patience=9)
