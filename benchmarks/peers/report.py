@@ -233,7 +233,8 @@ def _draw(cells: Sequence[dict], peers: Sequence[str], path: Path) -> None:
                 width,
                 yerr=list(zip(*errors)),
                 label=peer,
-                color=COLOURS[peer],
+                color=COLOURS[peer.removesuffix("_onednn")],
+                hatch="//" if peer.endswith("_onednn") else None,
                 error_kw={"elinewidth": 0.8, "ecolor": "#777777"},
             )
     axes.set_yscale("log")

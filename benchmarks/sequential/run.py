@@ -51,7 +51,12 @@ def make_model(setting: Setting, data: Sequences, seed: int):
         "sampled_softmax": losses.SampledSoftmax,
         "bpr_max": losses.BPRMax,
     }
-    optimizer = keras.optimizers.Adam(setting.learning_rate, beta_2=setting.beta_2)
+    optimizer = keras.optimizers.Adam(
+        setting.learning_rate,
+        beta_2=setting.beta_2,
+        use_ema=setting.averaging is not None,
+        ema_momentum=setting.averaging or 0.99,
+    )
     model.compile(optimizer, by_name[setting.loss]())
     return model
 
@@ -141,14 +146,15 @@ class Run:
         self.state = {"epoch": 0, "best": -1.0, "best_epoch": 0, "seconds": 0.0}
         self.curve: list[list[float]] = []
 
-    def batches(self):
-        """The training part."""
+    def batches(self, train: ItemLists | None = None):
+        """The training part, or another one."""
         from keras_recs import data
 
         setting, sampler = self.setting, None
+        train = self.train if train is None else train
         if setting.unseen_negatives:
             sampler = data.UniformSampler(self.data.num_items)
-        sequences = [self.train[user] + FIRST_ROW for user in range(len(self.train))]
+        sequences = [train[user] + FIRST_ROW for user in range(len(train))]
         if setting.masking is not None:
             return data.masked_item_batches(
                 sequences,
@@ -160,7 +166,7 @@ class Run:
             )
         if setting.session is not None:
             options = dict(setting.session)
-            counts = np.bincount(self.train.items, minlength=self.data.num_items)
+            counts = np.bincount(train.items, minlength=self.data.num_items)
             if "alpha" in options:
                 sampler = data.PopularitySampler(counts, options.pop("alpha"))
             return data.session_batches(
@@ -187,15 +193,12 @@ class Run:
 
     def go_on(self, end: float) -> bool:
         """Trains until the run is through, then true, or this `monotonic` time is."""
-        import keras
+        self._restore()
+        return self._search(end) and self._refit(end)
 
+    def _search(self, end: float) -> bool:
         setting = self.setting
         batches = self.batches()
-        # By Keras's own count a resumed run would have other orders.
-        numbered = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, _: setattr(batches, "epoch", epoch)
-        )
-        self._restore()
         if self.pretrained is not None and not self.state["epoch"]:
             if not self.pretrained.go_on(end):
                 return False
@@ -203,18 +206,11 @@ class Run:
         last_saved = time.monotonic()
         while not self._is_through():
             start, epoch = time.monotonic(), self.state["epoch"]
-            history = self.model.fit(
-                batches,
-                initial_epoch=epoch,
-                epochs=epoch + setting.every,
-                callbacks=[numbered],
-                verbose=0,
-            )
+            loss = self._fit(batches, epoch, epoch + setting.every)
             self.state["epoch"] += setting.every
             trained = time.monotonic() - start
             found = self.validate()
             self.state["seconds"] += time.monotonic() - start
-            loss = history.history["loss"][-1]
             row = [self.state["epoch"], loss, found["ndcg@10"], found["hit_rate@10"]]
             self.curve.append([round(float(value), 5) for value in row])
             print(self.path.stem, *self.curve[-1], f"{trained:.1f} s", flush=True)
@@ -228,6 +224,39 @@ class Run:
                 self._save()
                 return self._is_through()
         return True
+
+    def _refit(self, end: float) -> bool:
+        """From the start with the validation events too, as long as was best."""
+        if not self.setting.refit:
+            return True
+        if "refit_epoch" not in self.state:
+            self.model = make_model(self.setting, self.data, self.seed)
+            self.query_model = self.model.query_model()
+            self.state["refit_epoch"] = 0
+        batches = self.batches(self.data.lists)
+        while self.state["refit_epoch"] < self.state["best_epoch"]:
+            start, epoch = time.monotonic(), self.state["refit_epoch"]
+            loss = self._fit(batches, epoch, epoch + 1)
+            self.state["refit_epoch"] += 1
+            self.state["seconds"] += time.monotonic() - start
+            print(self.path.stem, "refit", epoch + 1, f"{loss:.4f}", flush=True)
+            if time.monotonic() > end:
+                self._save()
+                return False
+        self.best = self.model.get_weights()
+        return True
+
+    def _fit(self, batches, start: int, end: int) -> float:
+        """The loss of the last of these epochs."""
+        import keras
+
+        # By Keras's own count a resumed run would have other orders.
+        numbered = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, _: setattr(batches, "epoch", epoch)
+        )
+        span = {"initial_epoch": start, "epochs": end}
+        history = self.model.fit(batches, callbacks=[numbered], verbose=0, **span)
+        return history.history["loss"][-1]
 
     def validate(self) -> dict:
         """Metrics of the validation events, by which the best epoch is chosen."""

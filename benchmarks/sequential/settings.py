@@ -44,12 +44,16 @@ class Setting:
         batch_size: int. Users.
         learning_rate: float. Of Adam.
         beta_2: float. Of Adam.
+        averaging: float or `None`. The momentum of a moving average of the weights,
+            which takes their place after every `every` epochs.
         epochs: int. At most.
         every: int. Epochs between two validations.
         patience: int. Validations without a better one before training stops.
         selection: string. Whose NDCG@10 of the validation events says which epoch is
             the best: `"full"`, of the whole catalogue, or `"authors"`, among 100 draws
             as SASRec's authors make them.
+        refit: bool. Whether the tested weights are trained from the start on the
+            training and the validation sessions, for the best number of epochs.
     """
 
     data_set: str
@@ -65,10 +69,12 @@ class Setting:
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta_2: float = 0.98
+    averaging: float | None = None
     epochs: int
     every: int
     patience: int
     selection: str = "full"
+    refit: bool = False
 
 
 def _movielens(**others) -> Setting:
@@ -124,7 +130,8 @@ def _diginetica(**others) -> Setting:
             "max_length": 70,
             "epochs": 60,
             "every": 1,
-            "patience": 6,
+            "patience": 3,
+            "refit": True,
             **others,
         }
     )
@@ -151,24 +158,18 @@ SETTINGS = {
         patience=25,
         selection="authors",
     ),
-    "ml-1m sasrec bce 128": _movielens(
-        arguments={"embedding_dim": 128, "num_negatives": 1},
-        loss="bce",
-        unseen_negatives=True,
-        patience=25,
-        selection="authors",
-    ),
     "ml-1m sasrec ce": _movielens(
         arguments={"embedding_dim": 64, "num_negatives": None}
     ),
     "ml-1m sasrec ce 128": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": None}
     ),
-    "ml-1m sasrec ce 128 dropout .5": _movielens(
-        arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.5}
-    ),
     "ml-1m sasrec ce 128 dropout .3": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.3}
+    ),
+    "ml-1m sasrec ce 128 averaged": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.3},
+        averaging=0.995,
     ),
     "ml-1m gsasrec": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": 256}, loss="gbce"
@@ -191,24 +192,6 @@ SETTINGS = {
         every=50,
         patience=10,
     ),
-    "ml-1m bert4rec 128": _movielens(
-        model="bert4rec",
-        arguments={"embedding_dim": 128, "num_heads": 2, "dropout": 0.2},
-        masking={"mask_rate": 0.2, "max_masked": 40},
-        batch_size=256,
-        epochs=16000,
-        every=50,
-        patience=10,
-    ),
-    "beauty bert4rec": _beauty(
-        model="bert4rec",
-        arguments={"embedding_dim": 64, "dropout": 0.5},
-        masking={"mask_rate": 0.6, "max_masked": 30},
-        batch_size=256,
-        epochs=2000,
-        every=10,
-        patience=20,
-    ),
     "s3rec-beauty sasrec bce": _beauty(
         data_set="s3rec-beauty",
         arguments={"embedding_dim": 64, "num_heads": 2, "dropout": 0.5},
@@ -226,27 +209,14 @@ SETTINGS = {
     "diginetica gru4rec bpr-max": _gru4rec(
         _diginetica,
         256,
-        (0.25, 0.25),
+        (0.5, 0.25),
         num_negatives=2048,
         loss="bpr_max",
         session={"num_steps": 4, "num_negatives": 2048, "alpha": 0.5},
-    ),
-    "diginetica gru4rec sampled": _gru4rec(
-        _diginetica,
-        256,
-        (0.25, 0.25),
-        num_negatives=2048,
-        loss="sampled_softmax",
-        learning_rate=4e-3,
-        session={
-            "num_steps": 4,
-            "num_negatives": 2048,
-            "alpha": 0.5,
-            "correct": True,
-        },
+        refit=False,
     ),
     "diginetica gru4rec ce": _gru4rec(
-        _diginetica, 256, (0.5, 0.25), session={"num_steps": 4}
+        _diginetica, 256, (0.5, 0.5), session={"num_steps": 4}
     ),
     "ml-1m gru4rec bpr-max": _gru4rec(
         _movielens,
