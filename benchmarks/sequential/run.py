@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -51,12 +52,7 @@ def make_model(setting: Setting, data: Sequences, seed: int):
         "sampled_softmax": losses.SampledSoftmax,
         "bpr_max": losses.BPRMax,
     }
-    optimizer = keras.optimizers.Adam(
-        setting.learning_rate,
-        beta_2=setting.beta_2,
-        use_ema=setting.averaging is not None,
-        ema_momentum=setting.averaging or 0.99,
-    )
+    optimizer = keras.optimizers.Adam(setting.learning_rate, beta_2=setting.beta_2)
     model.compile(optimizer, by_name[setting.loss]())
     return model
 
@@ -254,9 +250,17 @@ class Run:
         numbered = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, _: setattr(batches, "epoch", epoch)
         )
+        callbacks = [numbered]
+        if self.setting.anneals:
+            callbacks.append(keras.callbacks.LearningRateScheduler(self._rate))
         span = {"initial_epoch": start, "epochs": end}
-        history = self.model.fit(batches, callbacks=[numbered], verbose=0, **span)
+        history = self.model.fit(batches, callbacks=callbacks, verbose=0, **span)
         return history.history["loss"][-1]
+
+    def _rate(self, epoch: int, _) -> float:
+        """The learning rate of an epoch, where it falls."""
+        share = epoch / self.setting.epochs
+        return self.setting.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
     def validate(self) -> dict:
         """Metrics of the validation events, by which the best epoch is chosen."""

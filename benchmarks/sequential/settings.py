@@ -39,13 +39,11 @@ class Setting:
             `"alpha"` in the place of the sampler.
         lengths: ints. Of batches of users with like lengths, below `max_length`.
         batch_size: int. Users, or slots.
-        learning_rate: float.
         pretraining: `Pretraining` or `None`.
-        batch_size: int. Users.
         learning_rate: float. Of Adam.
         beta_2: float. Of Adam.
-        averaging: float or `None`. The momentum of a moving average of the weights,
-            which takes their place after every `every` epochs.
+        anneals: bool. Whether the learning rate falls by a cosine, to nothing after
+            `epochs`.
         epochs: int. At most.
         every: int. Epochs between two validations.
         patience: int. Validations without a better one before training stops.
@@ -69,7 +67,7 @@ class Setting:
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta_2: float = 0.98
-    averaging: float | None = None
+    anneals: bool = False
     epochs: int
     every: int
     patience: int
@@ -167,9 +165,10 @@ SETTINGS = {
     "ml-1m sasrec ce 128 dropout .3": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.3}
     ),
-    "ml-1m sasrec ce 128 averaged": _movielens(
+    "ml-1m sasrec ce 128 annealed": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": None, "dropout": 0.3},
-        averaging=0.995,
+        anneals=True,
+        epochs=150,
     ),
     "ml-1m gsasrec": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": 256}, loss="gbce"

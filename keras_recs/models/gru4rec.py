@@ -18,6 +18,7 @@ def gru4rec(
     embedding_dropout=0.0,
     dropout=0.0,
     num_negatives=2048,
+    reset_after=False,
     initializer="glorot_uniform",
     num_shards=1,
     seed=None,
@@ -49,6 +50,8 @@ def gru4rec(
         dropout: float. Rate after each layer of the GRU. Defaults to `0.0`.
         num_negatives: int of at least 0. Draws a batch, or `None`: cross-entropy over
             the whole catalogue. Defaults to `2048`.
+        reset_after: bool. The GRU of cuDNN and PyTorch, not the papers': `SessionGRU`.
+            Defaults to `False`.
         initializer: Keras initializer of the tables. Defaults to `"glorot_uniform"`.
         num_shards: int. Variables that each table is split into. Defaults to `1`.
         seed: int. Seed of dropout and draws. Defaults to `None`.
@@ -88,6 +91,7 @@ def gru4rec(
     # === Sessions ===
     gru = SessionGRU(
         hidden_units,
+        reset_after=reset_after,
         dropout=dropout,
         num_slots=num_slots,
         seed=None if seed is None else seed + 100,

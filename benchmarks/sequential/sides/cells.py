@@ -25,13 +25,14 @@ class Cell:
     """A model and the shapes of a data set.
 
     Args:
-        model: `"sasrec"` or `"bert4rec"`.
+        model: `"sasrec"`, `"bert4rec"` or `"gru4rec"`.
         loss: `"bce"`, beside one given negative, or `"ce"`, over the whole catalogue.
         length: int. T.
         dim: int. D.
-        heads: int.
         items: int. V.
-        median_events: int. Of a user's history, whose length is log-normal.
+        heads: int.
+        median_events: int. Of a user's history, whose length is log-normal. 0:
+            sessions that fill all places and go on in the next batch.
         masks: int. Places at most that are masked.
         mask_rate: float. Share of a history that is.
         layers: int.
@@ -43,9 +44,9 @@ class Cell:
     loss: str
     length: int
     dim: int
-    heads: int
     items: int
-    median_events: int
+    heads: int = 1
+    median_events: int = 0
     masks: int = 0
     mask_rate: float = 0.0
     layers: int = 2
@@ -66,6 +67,8 @@ CELLS = {
     "beauty bert4rec": Cell(
         "bert4rec", "ce", dim=64, heads=2, masks=30, mask_rate=0.6, **_BEAUTY
     ),
+    "diginetica gru4rec ce": Cell("gru4rec", "ce", length=4, dim=256, items=43097),
+    "ml-1m gru4rec ce": Cell("gru4rec", "ce", length=32, dim=128, items=3416, batch=64),
 }
 
 
@@ -75,14 +78,17 @@ def make_batches(cell: Cell) -> list[dict[str, np.ndarray]]:
     Returns:
         list of dicts: `items` `(B, T)`, padded on the left, and targets, 0 where there
         is none: `next_item` `(B, T)`, for `"bce"` beside `negatives` `(B, T, 1)`; for
-        BERT4Rec `(B, M)` at `places` `(B, M)`.
+        BERT4Rec `(B, M)` at `places` `(B, M)`. For GRU4Rec `starts` `(B, T)` is 1 where
+        a session begins, here at the first place alone: `nn.GRU` cannot forget later.
     """
     rng = np.random.default_rng(0)
     last_row = FIRST_ROW + cell.items - 1
     batches = []
     for _ in range(NUM_BATCHES):
-        lengths = cell.median_events * rng.lognormal(0.0, 1.0, cell.batch)
-        lengths = np.clip(np.rint(lengths), 2, cell.length).astype("int64")
+        lengths = np.full(cell.batch, cell.length)
+        if cell.median_events:
+            lengths = cell.median_events * rng.lognormal(0.0, 1.0, cell.batch)
+            lengths = np.clip(np.rint(lengths), 2, cell.length).astype("int64")
         shape = (cell.batch, cell.length + 1)
         drawn = FIRST_ROW + cell.items * rng.random(shape) ** 3  # some are popular
         rows = np.minimum(drawn.astype("int32"), last_row)
@@ -92,6 +98,9 @@ def make_batches(cell: Cell) -> list[dict[str, np.ndarray]]:
         if cell.loss == "bce":
             shape = (*batch["items"].shape, 1)
             batch["negatives"] = rng.integers(FIRST_ROW, last_row + 1, shape)
+        if cell.model == "gru4rec":
+            batch["starts"] = np.zeros_like(batch["items"])
+            batch["starts"][:, 0] = rng.random(cell.batch) < 0.3
         if cell.masks:
             batch = _masked(batch["items"], lengths, cell, rng)
         batches.append({name: array.astype("int32") for name, array in batch.items()})
@@ -116,11 +125,14 @@ def multiplications(cell: Cell) -> int:
     all places, padding too.
     """
     dim, places = cell.dim, cell.batch * cell.length
-    hidden = dim * (4 if cell.model == "bert4rec" else 1)
-    matrices = 3 * dim**2 + 2 * dim * hidden
-    if cell.model == "bert4rec":
-        matrices += dim**2  # over the heads
-    total = cell.layers * places * (matrices + 2 * cell.length * dim)
+    if cell.model == "gru4rec":
+        total = places * 6 * dim**2
+    else:
+        hidden = dim * (4 if cell.model == "bert4rec" else 1)
+        matrices = 3 * dim**2 + 2 * dim * hidden
+        if cell.model == "bert4rec":
+            matrices += dim**2  # over the heads
+        total = cell.layers * places * (matrices + 2 * cell.length * dim)
     if cell.loss == "ce":
         batches = make_batches(cell)
         there = np.mean([(batch["next_item"] > 0).sum() for batch in batches])

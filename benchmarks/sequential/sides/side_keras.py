@@ -28,7 +28,15 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self._steps = steps
         self._batches = [
-            ({"items": batch.pop("items")}, batch) for batch in make_batches(cell)
+            (
+                {
+                    name: batch.pop(name)
+                    for name in ("items", "starts")
+                    if name in batch
+                },
+                batch,
+            )
+            for batch in make_batches(cell)
         ]
 
     @property
@@ -62,13 +70,21 @@ def make_model(cell: Cell, dropout: float):
         max_length=cell.length,
         padding="left",
     )
-    arguments = {
-        "embedding_dim": cell.dim,
-        "num_layers": cell.layers,
-        "num_heads": cell.heads,
-        "dropout": dropout,
-        "seed": 0,
-    }
+    arguments = {"dropout": dropout, "seed": 0}
+    if cell.model == "gru4rec":
+        arguments |= {
+            "hidden_units": (cell.dim,),
+            "num_slots": cell.batch,
+            "embedding_dropout": dropout,
+            "num_negatives": None,
+            "reset_after": True,
+        }
+    else:
+        arguments |= {
+            "embedding_dim": cell.dim,
+            "num_layers": cell.layers,
+            "num_heads": cell.heads,
+        }
     if cell.model == "sasrec":
         arguments["num_negatives"] = 1 if cell.loss == "bce" else None
     model = getattr(models, cell.model)(Schema([feature], []), **arguments)

@@ -142,6 +142,35 @@ class Model(nn.Module):
         return functional.cross_entropy(logits.float(), targets - FIRST_ROW)
 
 
+class SessionModel(nn.Module):
+    """GRU4Rec; called with a batch it gives the loss and keeps the states."""
+
+    def __init__(self, cell: Cell, dropout: float):
+        super().__init__()
+        rows = FIRST_ROW + cell.items
+        self.items = nn.Embedding(rows, cell.dim, padding_idx=0)
+        nn.init.xavier_uniform_(self.items.weight)
+        self.item_biases = nn.Parameter(torch.zeros(rows, 1))
+        self.gru = nn.GRU(cell.dim, cell.dim, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("state", torch.zeros(1, cell.batch, cell.dim))
+
+    def forward(self, batch):
+        """The mean loss of all places."""
+        goes_on = (batch["starts"][:, :1] == 0)[None]  # (1, B, 1)
+        x, state = self.gru(
+            self.dropout(self.items(batch["items"])), self.state * goes_on
+        )
+        self.state = state.detach()
+        logits = functional.linear(
+            self.dropout(x).flatten(0, 1),
+            self.items.weight[FIRST_ROW:],
+            self.item_biases[FIRST_ROW:, 0],
+        )
+        targets = batch["next_item"].flatten() - FIRST_ROW
+        return functional.cross_entropy(logits.float(), targets)
+
+
 class Side:
     """What the other process asks for."""
 
@@ -189,7 +218,8 @@ class Side:
 
     def _make(self, name, dropout):
         torch.manual_seed(0)
-        self.model = Model(CELLS[name], dropout).to(DEVICE)
+        make = SessionModel if CELLS[name].model == "gru4rec" else Model
+        self.model = make(CELLS[name], dropout).to(DEVICE)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(),
             lr=LEARNING_RATE,
@@ -218,7 +248,13 @@ def _load(model, path):
     """Weights of the Keras model; every one must find its place."""
     own = dict(model.named_parameters())
     with np.load(path) as arrays:
+        if isinstance(model, SessionModel):
+            names = [name for name in arrays.files if "cell_0" in name]
+            _load_gru(model.gru, {n.split("/")[-1]: arrays[n] for n in names})
+            own = {k: v for k, v in own.items() if not k.startswith("gru.")}
         for name in arrays.files:
+            if "cell_0" in name:
+                continue
             value = torch.from_numpy(arrays[name])
             *layers, last = name.split("/")
             if last == "embeddings":
@@ -235,6 +271,27 @@ def _load(model, path):
                 own.pop(key).copy_(value)
     if own:
         raise ValueError(f"Weights without a value: {list(own)}")
+
+
+def _load_gru(gru, arrays):
+    """Ours has update, reset, new, and u where PyTorch has 1 - u; one bias of gates."""
+    arrays = {name: torch.from_numpy(array.T) for name, array in arrays.items()}
+    own_bias = arrays.pop("candidate_bias")
+
+    def ordered(array):
+        update, reset, new = array.chunk(3)
+        return torch.cat([reset, -update, new])
+
+    counts = torch.zeros_like(gru.bias_hh_l0)
+    counts[-len(own_bias) :] = 1
+    with torch.no_grad():
+        gru.weight_ih_l0.copy_(ordered(arrays["kernel"]))
+        gru.weight_hh_l0.copy_(ordered(arrays["recurrent_kernel"]))
+        gru.bias_ih_l0.copy_(ordered(arrays["bias"]))
+        gru.bias_hh_l0.zero_()
+        gru.bias_hh_l0[-len(own_bias) :] = own_bias.to(counts.device)
+    # A second bias would learn twice as fast.
+    gru.bias_hh_l0.register_hook(lambda gradient: gradient * counts)
 
 
 if __name__ == "__main__":
