@@ -54,17 +54,20 @@ def _mean(values: list[float]) -> str:
 
 
 def draw(lines: list[dict], path: Path) -> None:
-    """Validation NDCG@10 over the whole catalogue by step, a panel a data set."""
+    """Validation NDCG@10 over the whole catalogue by step, a panel a data set.
+
+    A line a seed.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     names = sorted({line["run"].partition(" ")[0] for line in lines})
-    figure, panels = plt.subplots(
-        1, len(names), figsize=(5.5 * len(names), 4), squeeze=False
-    )
-    for panel, name in zip(panels[0], names):
+    rows = (len(names) + 1) // 2
+    figure, panels = plt.subplots(rows, 2, figsize=(12, 4.5 * rows), squeeze=False)
+    for panel, name in zip(panels.flat, names):
+        colours = {}
         for line in lines:
             data_set, _, model = line["run"].partition(" ")
             # Curves of another protocol are not drawn.
@@ -72,7 +75,9 @@ def draw(lines: list[dict], path: Path) -> None:
                 steps_an_epoch = line["steps"] / line["best_epoch"]
                 steps = [row[0] * steps_an_epoch for row in line["curve"]]
                 values = [row[2] for row in line["curve"]]
-                panel.plot(steps, values, label=f"{model}, seed {line['seed']}")
+                label = None if model in colours else model  # all seeds in one colour
+                colour = colours.setdefault(model, f"C{len(colours)}")
+                panel.plot(steps, values, color=colour, label=label)
         panel.set_title(name)
         panel.set_xlabel("steps")
         panel.set_ylabel("validation NDCG@10, full catalogue")

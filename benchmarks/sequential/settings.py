@@ -156,6 +156,15 @@ SETTINGS = {
         patience=25,
         selection="authors",
     ),
+    "ml-1m sasrec bce annealed": _movielens(
+        arguments={"embedding_dim": 50, "num_negatives": 1},
+        loss="bce",
+        unseen_negatives=True,
+        anneals=True,
+        epochs=300,
+        patience=25,
+        selection="authors",
+    ),
     "ml-1m sasrec ce": _movielens(
         arguments={"embedding_dim": 64, "num_negatives": None}
     ),

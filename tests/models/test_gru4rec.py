@@ -145,6 +145,21 @@ def test_step_by_step(num_slots):
     assert np.abs(np.asarray(outputs["query"][1:])).max(axis=1).min() > 0.01
 
 
+def test_with_reset_after_it_is_the_gru_of_keras():
+    model = make(hidden_units=(4,), reset_after=True)
+    rows = RNG.integers(2, 2 + V, (3, T))
+    twin = keras.layers.GRU(4, reset_after=True)
+    cell = model.get_layer("gru").loops[0].cell
+    twin.build((None, T, 4))
+    of_state = np.zeros(12)
+    of_state[8:] = cell.candidate_bias
+    weights = [cell.kernel, cell.recurrent_kernel, np.stack([cell.bias, of_state])]
+    sign = np.repeat([-1, 1, 1], 4)  # Keras's update gate keeps the state
+    twin.set_weights([np.asarray(weight) * sign for weight in weights])
+    expected = twin(model.get_layer("items")(rows))
+    np.testing.assert_allclose(queries(model, list(rows)), expected, atol=1e-6)
+
+
 def test_padding_and_what_comes_later():
     model = make()
     rows = histories([[3, 4, 5], [7], []])
