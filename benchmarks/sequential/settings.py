@@ -214,6 +214,15 @@ SETTINGS = {
         data_set="s3rec-beauty",
         arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
     ),
+    # Minutes on two cores, for whoever wants to repeat one.
+    "s3rec-beauty sasrec ce small budget": _beauty(
+        data_set="s3rec-beauty",
+        arguments={"embedding_dim": 64, "num_negatives": None, "dropout": 0.5},
+        learning_rate=3e-3,
+        anneals=True,
+        epochs=12,
+        every=3,
+    ),
     "diginetica gru4rec bpr-max": _gru4rec(
         _diginetica,
         256,

@@ -137,7 +137,8 @@ class Experts(keras.layers.Layer):
             kernels = ops.unstack(ops.convert_to_tensor(kernel), axis=1)
             biases = ops.unstack(ops.convert_to_tensor(bias), axis=0)
             states = [
-                self.activation(ops.matmul(state, own) + own_bias)  # (B, H)
+                # `ops.add` and not `+`: TensorFlow joins product, bias and activation.
+                self.activation(ops.add(ops.matmul(state, own), own_bias))  # (B, H)
                 for state, own, own_bias in zip(states, kernels, biases)
             ]
             if self.dropouts:

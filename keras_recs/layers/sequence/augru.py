@@ -79,7 +79,7 @@ class AUGRU(keras.layers.Layer):
             weights = ops.where(ops.cast(inputs[2], "bool"), weights, 0.0)  # (B, T)
         gru = self.rnn.cell.gru
         # Of all steps at once; within the loop it is a matrix product for each.
-        mapped = ops.matmul(steps, gru.kernel) + gru.bias[0]  # (B, T, 3·H)
+        mapped = ops.add(ops.matmul(steps, gru.kernel), gru.bias[0])  # (B, T, 3·H)
         joined = [mapped, ops.expand_dims(weights, -1)]
         return self.rnn(ops.concatenate(joined, axis=-1))  # (B, H)
 

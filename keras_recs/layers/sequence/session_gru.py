@@ -192,7 +192,7 @@ def _run(loop, steps, keep, is_there, before):
     """The states of a layer `(B, T, H)`."""
     cell = loop.cell
     # Of all steps at once; within the loop it is a matrix product for each.
-    mapped = ops.matmul(steps, cell.kernel) + cell.bias  # (B, T, 3·H)
+    mapped = ops.add(ops.matmul(steps, cell.kernel), cell.bias)  # (B, T, 3·H)
     update = ops.where(is_there, mapped[..., : cell.units], _SHUT)
     joined = ops.concatenate([update, mapped[..., cell.units :], keep], axis=-1)
     if steps.shape[1] == 1:
