@@ -117,6 +117,13 @@ class SequenceBatches(keras.utils.PyDataset):
         rng = np.random.default_rng([self.seed, self.epoch, number])
         return self.make_batch(self._batches[number], rng)
 
+    def in_order(self):
+        """Batches of all examples by user, the same in every epoch."""
+        for start in range(0, self.num_examples, self.batch_size):
+            examples = np.arange(start, min(start + self.batch_size, self.num_examples))
+            rng = np.random.default_rng([self.seed, start])
+            yield self.make_batch(examples, rng)
+
     def on_epoch_end(self):
         """The next epoch has another order."""
         self.epoch += 1

@@ -74,7 +74,7 @@ def bert4rec(
     """
     # === Inputs ===
     events = ItemEvents.of(items)
-    feature = item_sequence(schema, "BERT4Rec", events)
+    feature = item_sequence(schema, "BERT4Rec", events, reads_events=True)
     sizes = schema.tables[feature.table_name]
     inputs = event_inputs(schema, feature, events)
     rows = inputs[feature.name]  # (B, T)

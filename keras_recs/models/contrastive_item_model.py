@@ -68,7 +68,23 @@ class ContrastiveItemModel(NextItemModel):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """Returns the weighed sum of the three losses."""
+        """Returns the weighed sum of the three losses, of those with targets.
+
+        Raises:
+            ValueError: in training, for a weight whose targets are missing.
+        """
+        if training:
+            for weight, name in (
+                ("view_weight", "views"),
+                ("item_weight", "item_pairs"),
+            ):
+                if getattr(self, weight) and name not in y:
+                    raise ValueError(
+                        f"The targets have no '{name}', of which the loss is `{weight}`"
+                        f"={getattr(self, weight)}: train with keras_recs.data."
+                        f"contrastive_batches, with `partners` for pairs of items, or "
+                        f"set the weight to 0. Received: targets {sorted(y)}"
+                    )
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if self.view_weight and "views" in y:
             loss = loss + self.view_weight * self.view_loss(y["views"], training)

@@ -4,7 +4,7 @@ from keras_recs.models.item_events import ItemEvents
 from keras_recs.schema import SequenceFeature
 
 
-def item_sequence(schema, model, items=None):
+def item_sequence(schema, model, items=None, reads_events=False):
     """The sequence feature that a model of sequences reads.
 
     Args:
@@ -12,15 +12,23 @@ def item_sequence(schema, model, items=None):
         model: string. Name of the model, for messages.
         items: string or `ItemEvents`. Name of the feature. Defaults to `None`: the only
             one, those that tell more of its events left aside.
+        reads_events: bool. Whether the model reads more than the items. Defaults to
+            `False`.
 
     Returns:
         `SequenceFeature`.
 
     Raises:
         ValueError: for a schema without one, with several of which none is named, for a
-            name that is none, and for one that is not padded on the left.
+            name that is none, for one that is not padded on the left, and for more to
+            read than the model does.
     """
     events = ItemEvents.of(items)
+    if not reads_events and (events.features or events.attributes is not None):
+        raise ValueError(
+            f"{model} reads items alone; `sasrec` and `bert4rec` read features and "
+            f"attributes of ItemEvents. Received: features={events.features}"
+        )
     items = events.items
     found = {
         feature.name: feature

@@ -8,6 +8,7 @@ from keras_recs.layers import ItemTable
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
 from keras_recs.layers.sequence.places import Places
 from keras_recs.losses import CandidateBinaryCrossentropy, catalogue_cross_entropy
+from keras_recs.losses.candidate_loss import CandidateLoss
 from keras_recs.register import register
 
 
@@ -130,18 +131,35 @@ class NextItemModel(keras.Model):
             )
             self.item_biases.build()
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+    @property
+    def items_input(self):
+        """The name of the input that the table of items reads."""
+        rows = self.get_layer(self.items).input
+        names = [tensor.name for tensor in self.inputs if tensor is rows]
+        return names[0] if names else self.inputs[0].name
+
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, **kwargs):
         """As `keras.Model.compile`.
 
         Args:
             optimizer: Keras optimizer.
-            loss: loss of candidates' scores; the whole catalogue takes none. Defaults
-                to `None`: for candidates `CandidateBinaryCrossentropy()`.
+            loss: loss of candidates' scores, of `keras_recs.losses`; the whole
+                catalogue takes none. Defaults to `None`: for candidates
+                `CandidateBinaryCrossentropy()`.
+            metrics: none: Keras's would compare states with rows. Use
+                `keras_recs.training.CatalogueMetrics`. Defaults to `None`.
             **kwargs: as `keras.Model.compile` takes them.
 
         Raises:
-            ValueError: for a loss where the whole catalogue is scored.
+            ValueError: for a loss where the whole catalogue is scored, for one that is
+                not of candidates, and for metrics.
         """
+        if metrics is not None:
+            raise ValueError(
+                "`metrics` would compare states with rows of the table: give "
+                "`keras_recs.training.CatalogueMetrics` to `fit` as a callback. "
+                f"Received: metrics={metrics!r}"
+            )
         if loss is not None and self.num_negatives is None:
             raise ValueError(
                 "`loss` is of candidates' scores, and this model has the whole "
@@ -149,6 +167,12 @@ class NextItemModel(keras.Model):
                 f"Received: loss={loss!r}"
             )
         self._candidate_loss = keras.losses.get(loss or CandidateBinaryCrossentropy())
+        if not isinstance(self._candidate_loss, CandidateLoss):
+            raise ValueError(
+                "`loss` must be of candidates' scores, the positive one first, such as "
+                "`keras_recs.losses.CandidateBinaryCrossentropy()`: Keras's take what "
+                f"says which negatives count for labels. Received: loss={loss!r}"
+            )
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config):
@@ -159,12 +183,24 @@ class NextItemModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """Returns the loss of the places that have a target."""
+        """Returns the loss of the places that have a target.
+
+        Raises:
+            ValueError: for weights of examples.
+        """
+        if sample_weight is not None:
+            raise ValueError(
+                "`sample_weight` is not read: each place with a target counts once; "
+                "leave a place out by a target of 0. Received: weights"
+            )
         states, targets = y_pred["states"], y["next_item"]
         if "places" in y:
             states = _states_at(states, y["places"])  # (B, M, D)
         # Nor are unknown items learned: they are no candidates.
-        is_there = ops.cast(targets >= self.first_row, "float32")  # (B, T)
+        is_there = ops.logical_and(
+            targets >= self.first_row, targets < self.item_table.num_rows
+        )
+        is_there = ops.cast(is_there, "float32")  # (B, T)
         if self.num_negatives is None and "negatives" not in y:
             loss = self._over_catalogue(states, targets, is_there, training)
         elif self.shares_negatives:
@@ -196,6 +232,7 @@ class NextItemModel(keras.Model):
 
         With `mask_row` that of a mask appended to the events, of which the oldest is
         left out if there is no room; nothing else is known of the masked event.
+        Histories are padded on the left: the state is that of the last place.
         """
         inputs, outputs = self.input, self.output
         if self.mask_row is not None:

@@ -28,6 +28,9 @@ def sasrec(
 ):
     """Builds SASRec: attention over what came before says what comes next.
 
+    Places count from the last event, as in the authors' code, whose histories are
+    padded on the left: one more event moves those before it by a place.
+
     Args:
         schema: a fitted `keras_recs.Schema` with a sequence feature, padded on the
             left.
@@ -60,7 +63,7 @@ def sasrec(
     """
     # === Inputs ===
     events = ItemEvents.of(items)
-    feature = item_sequence(schema, "SASRec", events)
+    feature = item_sequence(schema, "SASRec", events, reads_events=True)
     sizes = schema.tables[feature.table_name]
     inputs = event_inputs(schema, feature, events)
     rows = inputs[feature.name]  # (B, T)

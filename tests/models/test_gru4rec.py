@@ -223,6 +223,25 @@ def test_batches_come_in_their_order():
         model.fit(batches, shuffle=True)
 
 
+def test_validation_within_an_epoch_leaves_the_states_of_training():
+    batches = session_batches(SESSIONS, 3, 2)
+
+    def losses_of_steps(validates):
+        model = make(num_slots=3)
+        model.compile(keras.optimizers.SGD(0.0), losses.BPRMax())
+        found = []
+        for number in range(batches.num_batches):
+            model.reset_metrics()
+            x, y = batches[number]
+            y = {**y, "negatives": DRAWN}
+            found.append(float(model.train_on_batch(x, y)))
+            if validates:
+                model.test_on_batch(x, y)
+        return found
+
+    np.testing.assert_allclose(losses_of_steps(True), losses_of_steps(False))
+
+
 def test_dropouts_draw_apart():
     model = gru4rec(SCHEMA, None, 4, UNITS, dropout=0.1, embedding_dropout=0.1, seed=5)
     seeds = [

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_recs.data.sequence_batches import SequenceBatches
 from keras_recs.evaluation.ranking.item_lists import ItemLists
 from keras_recs.models.next_item_model import NextItemModel
 
@@ -31,7 +32,9 @@ def next_item_queries(
         dataset: batches of `(inputs, {"next_item": …})`, as
             `keras_recs.data.sequence_dataset` and `next_item_batches` make them, for a
             model of masked places too. `"seen"` beside `"next_item"`, rows `(B, S)`
-            filled up with 0, is the whole history, where the inputs are cut.
+            filled up with 0, is the whole history, where the inputs are cut. Batches of
+            arrays, as `next_item_batches` makes them, come in the order of their users,
+            whatever their epoch: `paired_test` compares two models so.
         exclude_seen: bool. Collect what each user has seen. Defaults to `True`.
         query_model: what `model.query_model()` gives, to be used again. Defaults to
             `None`: it is made.
@@ -50,7 +53,7 @@ def next_item_queries(
             f"builds. Received: {type(model).__name__}"
         )
     asks = query_model or model.query_model()
-    first, name = model.first_row, model.inputs[0].name
+    first, name = model.first_row, model.items_input
     waiting: list[tuple[np.ndarray, ...]] = []
     for inputs, y, *_ in _batches(dataset):
         if "next_item" not in y or "places" in y:
@@ -73,6 +76,8 @@ def next_item_queries(
 
 
 def _batches(dataset: Any) -> Iterator:
+    if isinstance(dataset, SequenceBatches):
+        return dataset.in_order()
     if isinstance(dataset, keras.utils.PyDataset):
         return (dataset[number] for number in range(dataset.num_batches))
     return iter(dataset)

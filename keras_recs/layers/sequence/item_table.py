@@ -12,6 +12,8 @@ from keras_recs.register import register
 class ItemTable(keras.layers.Layer):
     """Vectors of items by their row; row 0 is padding and reads as zeros.
 
+    So does a row that the table does not have.
+
     Args:
         num_rows: int. Rows, those of padding and unknown items included.
         embedding_dim: int.
@@ -68,8 +70,9 @@ class ItemTable(keras.layers.Layer):
 
     def call(self, rows):
         """Gathers vectors."""
-        is_item = ops.expand_dims(ops.not_equal(rows, 0), -1)
-        vectors = self.vectors(rows)
+        is_item = ops.logical_and(rows > 0, rows < self.num_rows)
+        vectors = self.vectors(ops.where(is_item, rows, ops.zeros_like(rows)))
+        is_item = ops.expand_dims(is_item, -1)
         return ops.where(is_item, vectors, ops.zeros_like(vectors))
 
     def vectors(self, rows):

@@ -41,11 +41,7 @@ class PositionEmbedding(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the vectors."""
-        if len(input_shape) != 3 or (input_shape[1] or 0) > self.max_length:
-            raise ValueError(
-                f"The inputs of PositionEmbedding must be (batch, time, dim), of at "
-                f"most {self.max_length} places. Received: shape={tuple(input_shape)}"
-            )
+        self._check(input_shape)
         self.positions = self.add_weight(
             name="positions",
             shape=(self.max_length, input_shape[-1]),
@@ -56,13 +52,23 @@ class PositionEmbedding(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the sums."""
-        positions = ops.convert_to_tensor(self.positions)  # (max, D)
+        self._check(inputs.shape)
         length = ops.shape(inputs)[1]
-        return inputs + positions[self.max_length - length :]
+        positions = ops.convert_to_tensor(self.positions)  # (max, D)
+        last = positions[self.max_length - length :]
+        # Of a length known only when it runs: one vector would be added to all places.
+        return inputs + ops.reshape(last, (length, inputs.shape[-1]))
 
     def compute_output_shape(self, input_shape):
         """As the inputs."""
         return tuple(input_shape)
+
+    def _check(self, shape):
+        if len(shape) != 3 or (shape[1] or 0) > self.max_length:
+            raise ValueError(
+                f"The inputs of PositionEmbedding must be (batch, time, dim), of at "
+                f"most {self.max_length} places. Received: shape={tuple(shape)}"
+            )
 
     def get_config(self):
         """Constructor arguments."""

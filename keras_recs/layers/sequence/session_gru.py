@@ -19,7 +19,8 @@ class SessionGRU(keras.layers.Layer):
     true the state before the step is zeros; where there is no step it stays as it is.
     The state before the first step is what the call is given; else, of a layer with
     `num_slots`, what the last call of that kind has left, through which no gradient
-    goes; else zeros.
+    goes; else zeros. Training and other calls have states of their own: validation in
+    the midst of an epoch changes nothing.
 
     Args:
         hidden_units: ints. Width of each layer, the first one reads the steps. Defaults
@@ -82,7 +83,8 @@ class SessionGRU(keras.layers.Layer):
         """Creates the layers and what they carry."""
         dim = self._checked_dim(input_shape)
         policy = self.dtype_policy
-        self.loops, self.dropouts, self.carried = [], [], []
+        self.loops, self.dropouts = [], []
+        self.carried, self.carried_in_tests = [], []
         for i, units in enumerate(self.hidden_units):
             cell = _SessionCell(
                 units,
@@ -105,13 +107,17 @@ class SessionGRU(keras.layers.Layer):
                 )
                 self.dropouts.append(drop)
             if self.num_slots is not None:
-                state = self.add_weight(
-                    name=f"state_{i}",
-                    shape=(self.num_slots, units),
-                    initializer="zeros",
-                    trainable=False,
-                )
-                self.carried.append(state)
+                for states, name in (
+                    (self.carried, f"state_{i}"),
+                    (self.carried_in_tests, f"test_state_{i}"),
+                ):
+                    state = self.add_weight(
+                        name=name,
+                        shape=(self.num_slots, units),
+                        initializer="zeros",
+                        trainable=False,
+                    )
+                    states.append(state)
             dim = units
         self.built = True
 
@@ -124,7 +130,8 @@ class SessionGRU(keras.layers.Layer):
             # TensorFlow may know the batch only when it runs: checked then, too.
             x = ops.reshape(x, (self.num_slots, ops.shape(x)[1], x.shape[2]))
             # Copies: the gradient reads them after the variables have been set.
-            before = [ops.cast(ops.copy(state), x.dtype) for state in self.carried]
+            carried = self.carried if training else self.carried_in_tests
+            before = [ops.cast(ops.copy(state), x.dtype) for state in carried]
         elif not before:
             size = ops.shape(x)[0]
             before = [ops.zeros((size, n), x.dtype) for n in self.hidden_units]
@@ -138,7 +145,7 @@ class SessionGRU(keras.layers.Layer):
             x = _run(loop, x, keep, is_there, before[i])  # (B, T, H)
             after.append(x[:, -1])  # (B, H)
         if carries:
-            for variable, state in zip(self.carried, after):
+            for variable, state in zip(carried, after):
                 variable.assign(ops.cast(state, variable.dtype))
         return [x, *after]
 
