@@ -132,19 +132,22 @@ def test_steps_one_by_one(reset_after):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_carried_from_call_to_call():
+@pytest.mark.parametrize("training", [True, False])
+def test_carried_from_call_to_call(training):
     layer, plain = make(num_slots=4), make()
     plain.set_weights([np.asarray(w) for w in layer.trainable_weights])
     parts = [slice(0, 3), slice(3, 4), slice(4, 7)]
     inputs = [[STEPS[:, p], STARTS[:, p], MASK[:, p]] for p in parts]
     found = []
     for number, part in enumerate(inputs):
-        found.append(np.asarray(layer(part)[0]))
-        # What is given is not carried.
-        layer([*inputs[number - 1], *states(number)])
+        found.append(np.asarray(layer(part, training=training)[0]))
+        # Neither what is given is carried, nor what the other kind of calls has left.
+        layer([*inputs[number - 1], *states(number)], training=training)
+        layer(inputs[number - 1], training=not training)
     expected, *last = arrays(plain([STEPS, STARTS, MASK]))
     np.testing.assert_allclose(np.concatenate(found, 1), expected, rtol=1e-4, atol=1e-5)
-    for variable, state in zip(layer.carried, last):
+    carried = layer.carried if training else layer.carried_in_tests
+    for variable, state in zip(carried, last, strict=True):
         assert not variable.trainable
         np.testing.assert_allclose(np.asarray(variable), state, rtol=1e-4, atol=1e-5)
 
