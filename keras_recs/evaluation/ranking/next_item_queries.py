@@ -50,7 +50,7 @@ def next_item_queries(
             f"builds. Received: {type(model).__name__}"
         )
     asks = query_model or model.query_model()
-    first, name = model.first_row, model.inputs[0].name
+    first, name = model.first_row, model.items_input
     waiting: list[tuple[np.ndarray, ...]] = []
     for inputs, y, *_ in _batches(dataset):
         if "next_item" not in y or "places" in y:
