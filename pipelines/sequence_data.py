@@ -7,6 +7,8 @@ from typing import Any
 
 from pipelines.config import Config
 
+_READ_EVENTS = ("sasrec", "bert4rec")  # of which more than their items
+
 
 def sequence_arguments(config: Config, schema, builder: Callable) -> dict[str, Any]:
     """Arguments of a builder of sequences beside `model_arguments`, made for it.
@@ -21,6 +23,12 @@ def sequence_arguments(config: Config, schema, builder: Callable) -> dict[str, A
     known, made = inspect.signature(builder).parameters, {}
     items = config.model_arguments.get("items")
     if isinstance(items, dict):
+        if config.model not in _READ_EVENTS:
+            raise ValueError(
+                f"Config: `model_arguments.items` must be the name of a feature, for "
+                f"only {_READ_EVENTS} read more of events. Received: items={items}, "
+                f"model={config.model!r}"
+            )
         made["items"] = _of(ItemEvents, items, "model_arguments.items")
     if config.session:
         if "num_slots" not in known:
@@ -30,10 +38,10 @@ def sequence_arguments(config: Config, schema, builder: Callable) -> dict[str, A
             )
         made["num_slots"] = config.batch_size
     if config.attributes:
-        if "items" not in known:
+        if "attributes" not in known and config.model not in _READ_EVENTS:
             raise ValueError(
-                "Config: `attributes` are for a model of sequences. Received: "
-                f"attributes={config.attributes}, model={config.model!r}"
+                f"Config: `attributes` are for s3rec, {' and '.join(_READ_EVENTS)}. "
+                f"Received: attributes={config.attributes}, model={config.model!r}"
             )
         table = _attributes(config, schema)
         if "attributes" in known:

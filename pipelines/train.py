@@ -9,6 +9,8 @@ Examples:
   python -m pipelines.train … --set optimizer=rowwise_adagrad \
       --set embedding_options.num_shards=4
   python -m pipelines.train … --set model_arguments.embeddings_regularizer=1e-5
+  python -m pipelines.train --config=pipelines/configs/beauty_s3rec.py \
+      --workdir=runs/s3rec --set start_from=runs/s3rec_pretrain
   python -m pipelines.launch_local --workers=2 -- python -m pipelines.train … \
       --strategy=multi_worker_mirrored
   python -m pipelines.launch_local --workers=2 --ps=2 -- python -m pipelines.train … \

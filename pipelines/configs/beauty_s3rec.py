@@ -1,4 +1,4 @@
-"""S3-Rec on Amazon Beauty: after the pre-training of `beauty_s3rec_pretrain.py`.
+"""S3-Rec on Amazon Beauty: after the pre-training of `beauty_pretrain_s3rec.py`.
 
     python -m pipelines.train --config=pipelines/configs/beauty_s3rec.py \
         --workdir=runs/beauty_s3rec
@@ -23,7 +23,7 @@ def get_config():
             "num_negatives": None,
             "seed": 0,
         },
-        start_from="runs/beauty_s3rec_pretrain",
+        start_from="runs/beauty_pretrain_s3rec",
         batch_size=128,
         epochs=200,
         patience=10,

@@ -310,6 +310,30 @@ def test_sessions_are_those_of_the_arrays(folder):
         assert sorted(found) == wanted and carried
 
 
+def test_attributes_in_other_trainings(folder):
+    """Of S3-Rec in one training, and in the items' vectors of SASRec."""
+    path = folder[0]
+    data_folder, schema = str(path / "prepared"), Schema.load(path / "prepared")
+    stored = json.loads((path / "pretrain.json").read_text())
+    arguments = stored["model_arguments"] | {"stage": "joint"}
+    settings = {"data": data_folder, "attributes": stored["attributes"]}
+    config = Config(
+        model="s3rec", model_arguments=arguments, unseen_negatives=True, **settings
+    )
+    model = build_model(config, schema)
+    inputs, y = next(iter(training_data(config, schema, 16, model=model)))
+    assert inputs["item"].shape == (16, LENGTH) and y["views"].shape == (16, 2, LENGTH)
+    assert y["negatives"].shape == (16, LENGTH, 2)
+    own = np.asarray(model.attributes.table)
+    pairs = [pair for pair in y["item_pairs"].numpy() if pair.all()]
+    assert pairs and all(set(own[a]) & set(own[b]) - {0} for a, b in pairs)
+    model.compile("adam")
+    assert np.isfinite(model.train_on_batch(inputs, y))
+    model = build_model(Config(model="sasrec", **settings), schema)
+    assert type(model.item_table).__name__ == "AttributedItemTable"
+    assert model.item_table.num_attributes == 4
+
+
 def test_bad_configurations(folder):
     path = str(folder[0] / "prepared")
     schema = Schema.load(path)
@@ -347,8 +371,14 @@ def test_bad_configurations(folder):
         attributes={"files": "x"},
     )
     check(
-        r"`attributes` are for a model of sequences.*'deepfm'",
+        r"`attributes` are for s3rec, sasrec and bert4rec.*'gru4rec'",
+        model="gru4rec",
         attributes={"files": "x", "columns": ["a"]},
+    )
+    check(
+        r"`model_arguments.items` must be the name.*'bert4rec'\) read more.*'s3rec'",
+        model="s3rec",
+        model_arguments={"items": {"features": ["x"]}},
     )
     check(
         r"`model_arguments.items`: .*'kinds'",

@@ -16,8 +16,8 @@ object; both become rows:
         --valid_input=beauty_s3rec/histories/valid.jsonl \
         --test_input=beauty_s3rec/histories/test.jsonl \
         --schema=beauty_s3rec/histories/schema.json --output=beauty_s3rec/prepared
-    python -m pipelines.train --config=pipelines/configs/beauty_s3rec_pretrain.py \
-        --workdir=runs/beauty_s3rec_pretrain
+    python -m pipelines.train --config=pipelines/configs/beauty_pretrain_s3rec.py \
+        --workdir=runs/beauty_pretrain_s3rec
 
 Attributes of items of one's own are a CSV, JSON-lines or Parquet file with a row an
 item: `attributes={"files": "items.csv", "columns": ["brand", "category"]}`. Settings
