@@ -17,6 +17,8 @@ _DICTS = (
     "down_sampling",
     "task_weighting",
     "masking",
+    "session",
+    "attributes",
     "loss",
     "space",
 )
@@ -52,6 +54,22 @@ class Config:
         masking: of a model of masked places, such as `bert4rec`: arguments of
             `keras_recs.data.sequence_dataset`, such as `{"mask_rate": 0.2,
             "max_masked": 40}`.
+        session: of `gru4rec` on sessions side by side, whose slots are `batch_size`:
+            arguments of `keras_recs.data.session_batches`, such as `{"num_steps": 4}`,
+            and with draws `num_negatives` and `alpha`, the power of an item's count
+            that its chance goes with. Training reads whole histories, however long.
+        unseen_negatives: bool. Of a model of sequences with `num_negatives`: draw them
+            among the items that are not in the user's training history, in the place
+            of any.
+        exclude_seen: bool. Of a model of sequences: whether items of a history are no
+            candidates when epochs are compared. `False` where users come back to items,
+            as in sessions.
+        attributes: of a model that reads attributes of items, such as `s3rec` before
+            the fine-tuning: where they are, as `keras_recs.data.item_attributes` takes
+            it: `{"files": "items.csv", "columns": ["brand", "category"]}`; with
+            `item_column` where that is not named as the feature.
+        start_from: run directory of another training on the same data, such as a
+            pre-training: layers begin with the weights of their namesakes there.
         loss: of a model of sequences with negatives: the name of a loss of
             `keras_recs.losses` and its arguments, such as `{"name":
             "GeneralizedBinaryCrossentropy", "calibration": 0.75}`; `num_items` is
@@ -82,6 +100,11 @@ class Config:
     task_weighting: dict[str, Any] = dataclasses.field(default_factory=dict)
     task_cosines: bool = False
     masking: dict[str, Any] = dataclasses.field(default_factory=dict)
+    session: dict[str, Any] = dataclasses.field(default_factory=dict)
+    unseen_negatives: bool = False
+    exclude_seen: bool = True
+    attributes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    start_from: str | None = None
     loss: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch_size: int = 1024
     epochs: int = 10
@@ -110,7 +133,10 @@ class Config:
                 "an integer of at least 0",
             ),
             "seed": (isinstance(self.seed, int), "an integer"),
-            "task_cosines": (isinstance(self.task_cosines, bool), "True or False"),
+            "start_from": (
+                self.start_from is None or isinstance(self.start_from, str),
+                "a run directory or None",
+            ),
             "labels": (
                 isinstance(self.labels, list)
                 and all(isinstance(name, str) for name in self.labels),
@@ -118,6 +144,8 @@ class Config:
             ),
             "dtype_policy": (self.dtype_policy in _POLICIES, f"one of {_POLICIES}"),
         }
+        for name in ("task_cosines", "unseen_negatives", "exclude_seen"):
+            rules[name] = (isinstance(getattr(self, name), bool), "True or False")
         for name in _DICTS:
             rules[name] = (isinstance(getattr(self, name), dict), "a dict")
         for name, (holds, rule) in rules.items():

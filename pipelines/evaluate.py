@@ -24,7 +24,7 @@ and shares are in <workdir>/see_saw.json.
 
 Of a model of sequences the last event of each history is ranked among all items: hit
 rate, NDCG, MRR and recall at 5, 10 and 20, with an interval over users; coverage, Gini
-index and novelty of the lists of 20.
+index and novelty of the lists of 20. Of a pre-training the curve alone is drawn.
 """
 
 import json
@@ -122,6 +122,8 @@ def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) ->
         keras_recs.evaluation.plot_ranks(
             ranks, plots / f"{name}_ranks.png", f"{model.name} on {name}"
         )
+    elif isinstance(model, keras_recs.models.S3RecPretraining):
+        results = {}  # it ranks nothing: only its curve is drawn
     else:
         dataset = keras_recs.data.tfrecord_dataset(
             files,

@@ -34,11 +34,16 @@ def evaluate_catalogue(
     from keras_recs import evaluation
     from keras_recs.data import sequence_dataset
 
-    (name,) = model.input
+    name, query_model = model.items_input, model.query_model()
     dataset = sequence_dataset(
-        files, schema, batch_size, items=name, with_seen=True, shuffle=False
+        files,
+        schema,
+        batch_size,
+        items=name,
+        features=[other for other in query_model.input if other != name],
+        with_seen=True,
+        shuffle=False,
     )
-    query_model = model.query_model()
     ranks = evaluation.next_item_ranks(model, dataset, exclude_seen, query_model)
     if not len(ranks):
         raise ValueError(f"--data holds no history of two events. Received: {files}")

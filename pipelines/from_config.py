@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import Config
+from pipelines.sequence_data import (
+    catalogue_data,
+    sequence_arguments,
+    sequence_training_data,
+)
 
 
 def builder_of(config: Config) -> tuple[Callable, dict[str, Any]]:
@@ -46,15 +51,18 @@ def build_model(config: Config, schema):
     """Builds the model that a configuration names.
 
     Raises:
-        ValueError: for an unknown model or argument, or one of the wrong type.
+        ValueError: for an unknown model or argument, or one of the wrong type, and for
+            `attributes` of a model that reads none.
     """
     builder, arguments = builder_of(config)
+    arguments |= sequence_arguments(config, schema, builder)
     try:
         return builder(schema, **arguments)
     except TypeError as error:
         raise ValueError(
             f"Config: `model_arguments` or `embedding_options` has a value that "
-            f"{config.model} does not take: {error}. Received: {arguments}"
+            f"{config.model} does not take: {error}. Received: "
+            f"{config.model_arguments | config.embedding_options}"
         ) from error
 
 
@@ -153,23 +161,20 @@ def training_data(
     histories, whose items come next or are masked, as `model` wants it.
 
     Raises:
-        ValueError: for `down_sampling` that is no rate, label and seed, and `masking`
-            that is unknown or of a model that masks nothing.
+        ValueError: for `down_sampling` that is no rate, label and seed, and settings of
+            sequences that are unknown or do not go with the model.
     """
     import keras_recs
 
     files = str(Path(config.data) / "train-*")
     if not schema.labels:
-        return keras_recs.data.sequence_dataset(
-            files,
+        return sequence_training_data(
+            config,
             schema,
+            model,
             batch_size or config.batch_size,
-            items=_items(config),
-            mask_row=getattr(model, "mask_row", None),
-            seed=config.seed,
             num_workers=num_workers,
             worker_index=worker_index,
-            **_masking(config, model),
         )
     return keras_recs.data.tfrecord_dataset(
         files,
@@ -198,34 +203,13 @@ def _down_sampling(config: Config):
     return DownSampleNegatives(**arguments, weigh=True)
 
 
-def _items(config: Config) -> str | None:
-    return config.model_arguments.get("items")
-
-
-def _masking(config: Config, model) -> dict[str, Any]:
-    known = ["mask_rate", "max_masked", "last_rate"]
-    unknown = sorted(set(config.masking) - set(known))
-    is_masked = getattr(model, "mask_row", None) is not None
-    if unknown or (config.masking and not is_masked):
-        raise ValueError(
-            f"Config: `masking` is for a model of masked places and takes {known}. "
-            f"Received: masking={config.masking}, model={config.model!r}"
-        )
-    return config.masking
-
-
 def validation_data(config: Config, schema):
     """Batches for the exact metrics after each epoch."""
     import keras_recs
 
     if not schema.labels:
-        return keras_recs.data.sequence_dataset(
-            str(Path(config.data) / "valid-*"),
-            schema,
-            4 * config.batch_size,
-            items=_items(config),
-            with_seen=True,
-            shuffle=False,
+        return catalogue_data(
+            config, schema, str(Path(config.data) / "valid-*"), 4 * config.batch_size
         )
     return keras_recs.data.tfrecord_dataset(
         str(Path(config.data) / "valid-*"),

@@ -38,6 +38,9 @@ INPUT = flags.DEFINE_multi_string(
     "input", None, "CSV, TSV, JSON-lines or Parquet file, or a pattern. Repeatable."
 )
 OUTPUT = flags.DEFINE_string("output", None, "Folder to make.")
+FEATURES = flags.DEFINE_list(
+    "features", [], "Columns that tell more of an event, such as its category."
+)
 USER = flags.DEFINE_string("user", None, "Column of the user, or of the session.")
 ITEM = flags.DEFINE_string("item", None, "Column of the item; it names the feature.")
 TIME = flags.DEFINE_string("time", None, "Column of the time; else the files' order.")
@@ -74,15 +77,18 @@ flags.mark_flags_as_required(["input", "output", "user", "item"])
 
 def main(_) -> None:
     """Runs the program."""
-    feature = SequenceFeature(
-        ITEM.value,
-        max_length=MAX_LENGTH.value,
-        padding="left",
-        min_count=MIN_COUNT.value,
-    )
+    features = [
+        SequenceFeature(
+            name,
+            max_length=MAX_LENGTH.value,
+            padding="left",
+            min_count=MIN_COUNT.value if name == ITEM.value else 1,
+        )
+        for name in (ITEM.value, *FEATURES.value)
+    ]
     counts = write_histories(
         INPUT.value,
-        Schema([feature], group_key=USER.value, timestamp=TIME.value),
+        Schema(features, group_key=USER.value, timestamp=TIME.value),
         OUTPUT.value,
         split=Split(
             kind=SPLIT.value, fractions=FRACTIONS.value, cut_offs=CUT_OFFS.value

@@ -9,6 +9,8 @@ Examples:
   python -m pipelines.train … --set optimizer=rowwise_adagrad \
       --set embedding_options.num_shards=4
   python -m pipelines.train … --set model_arguments.embeddings_regularizer=1e-5
+  python -m pipelines.train --config=pipelines/configs/beauty_s3rec.py \
+      --workdir=runs/s3rec --set start_from=runs/s3rec_pretrain
   python -m pipelines.launch_local --workers=2 -- python -m pipelines.train … \
       --strategy=multi_worker_mirrored
   python -m pipelines.launch_local --workers=2 --ps=2 -- python -m pipelines.train … \
@@ -111,10 +113,10 @@ def train(
     keras.config.set_dtype_policy(config.dtype_policy)
     share = share_of_batch(config, strategy.num_replicas_in_sync, workers.num_workers)
     validation = None
-    if any(data.glob("valid-*")):
-        validation = validation_data(config, schema)
     with strategy.scope():
         model = weighed_model(config, schema, build_model(config, schema))
+        if config.start_from is not None:
+            start_from(model, Path(config.start_from), schema)
         model.compile(
             make_optimizer(
                 config.optimizer, config.learning_rate, config.optimizer_groups
@@ -122,6 +124,14 @@ def train(
             loss=loss_of(config, schema, model),
             steps_per_execution=config.steps_per_execution,
         )
+    # A pre-training has no metric: what it is good for, the next training shows.
+    is_measured = not isinstance(model, keras_recs.models.S3RecPretraining)
+    if any(data.glob("valid-*")) and is_measured:
+        validation = validation_data(config, schema)
+        if not schema.labels:
+            validation = keras_recs.training.CatalogueMetrics(
+                validation, exclude_seen=config.exclude_seen
+            )
     batches = training_data(
         config,
         schema,
@@ -165,12 +175,46 @@ def train(
     return history
 
 
+def start_from(model, workdir: Path, schema) -> None:
+    """Gives a model the weights of a finished run.
+
+    Raises:
+        ValueError: for a run that is not finished or read other data, and for a model
+            that lacks layers of this one.
+    """
+    import keras
+
+    import keras_recs
+
+    path = workdir / "model.keras"
+    if not path.exists():
+        raise ValueError(
+            f"Config: `start_from` must be the directory of a finished run. Received: "
+            f"start_from='{workdir}', which has no model.keras. Train that one first."
+        )
+    if keras_recs.Schema.load(workdir).fingerprint() != schema.fingerprint():
+        raise ValueError(
+            "Config: `start_from` must be a run on the same prepared data. Received: "
+            f"start_from='{workdir}', whose schema.json is another one: its rows are "
+            "other items."
+        )
+    source = keras.models.load_model(path, compile=False)
+    keras_recs.training.copy_weights(model, source)
+    logging.info("%s begins with the weights of '%s'.", model.name, path)
+
+
 def share_of_batch(config: Config, num_replicas: int, num_workers: int) -> int:
     """Examples that a worker takes of each step.
 
     Raises:
-        ValueError: for a batch that the replicas do not divide.
+        ValueError: for a batch that the replicas do not divide, and for sessions side
+            by side, whose states are carried, on several of them.
     """
+    if config.session and num_replicas > 1:
+        raise ValueError(
+            "Config: `session` is for one device, on which states are carried from "
+            f"batch to batch. Received: {num_replicas} replicas; leave --strategy out."
+        )
     if config.batch_size % num_replicas:
         raise ValueError(
             "Config: `batch_size` is that of all replicas together and must be a "

@@ -9,11 +9,13 @@ from keras_recs.data.augmentation.mask_events import mask_events
 from keras_recs.data.augmentation.reorder_events import reorder_events
 from keras_recs.data.augmentation.similar_items import similar_items
 from keras_recs.data.augmentation.substitute_events import substitute_events
+from keras_recs.data.batch_dataset import batch_dataset
 from keras_recs.data.contrastive_batches import contrastive_batches
 from keras_recs.data.down_sample_frequent import DownSampleFrequent
 from keras_recs.data.down_sample_negatives import DownSampleNegatives
 from keras_recs.data.historical_rates import historical_rates
 from keras_recs.data.id_dropout import id_dropout
+from keras_recs.data.item_attributes import item_attributes
 from keras_recs.data.masked_item_batches import masked_item_batches
 from keras_recs.data.negatives.cached_sampler import CachedSampler
 from keras_recs.data.negatives.hard_negatives import HardNegatives
@@ -26,6 +28,7 @@ from keras_recs.data.parse_examples import parse_examples
 from keras_recs.data.parse_spec import parse_spec
 from keras_recs.data.prepare import prepare
 from keras_recs.data.rate_table import RateTable
+from keras_recs.data.read_histories import read_histories
 from keras_recs.data.read_sequences import read_sequences
 from keras_recs.data.row_counts import row_counts
 from keras_recs.data.s3rec_batches import s3rec_batches
@@ -48,17 +51,20 @@ __all__ = [
     "Split",
     "UniformSampler",
     "array_dataset",
+    "batch_dataset",
     "contrastive_batches",
     "crop_events",
     "historical_rates",
     "id_dropout",
     "in_batch_negatives",
+    "item_attributes",
     "mask_events",
     "masked_item_batches",
     "next_item_batches",
     "parse_examples",
     "parse_spec",
     "prepare",
+    "read_histories",
     "read_sequences",
     "reorder_events",
     "row_counts",

@@ -65,6 +65,12 @@ class NextItemSequences(SequenceBatches):
         self._kinds = np.searchsorted(self._lengths, pairs)  # (U,), of least length
 
     @property
+    def has_whole_batches(self):
+        """Whether all have `batch_size` rows, also the last one of each length."""
+        rest = np.bincount(self._kinds) % self.batch_size
+        return self.drop_remainder or not rest.any()
+
+    @property
     def num_batches(self):
         """Of an epoch."""
         counts = np.bincount(self._kinds, minlength=len(self._lengths))

@@ -70,6 +70,11 @@ class SequenceBatches(keras.utils.PyDataset):
         whole, rest = divmod(self.num_examples, self.batch_size)
         return whole + (rest > 0 and not self.drop_remainder)
 
+    @property
+    def has_whole_batches(self):
+        """Whether all have `batch_size` rows, also the last one."""
+        return self.drop_remainder or self.num_examples % self.batch_size == 0
+
     def draw_order(self, rng):
         """The numbers of an epoch's examples, in a drawn order: each user once."""
         return rng.permutation(len(self.ends))

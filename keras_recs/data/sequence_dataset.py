@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from keras_recs.data.history_feature import history_feature, without_limit
+from keras_recs.data.history_masks import history_masks
+from keras_recs.data.negatives.negative_sampler import NegativeSampler
 from keras_recs.data.tfrecord_dataset import tfrecord_dataset
-from keras_recs.schema import MultiValuedFeature, Schema, SequenceFeature
+from keras_recs.data.unseen_negatives import UnseenNegatives
+from keras_recs.schema import Schema
 
 
 def sequence_dataset(
@@ -17,10 +21,13 @@ def sequence_dataset(
     batch_size: int,
     *,
     items: str | None = None,
+    features: Sequence[str] = (),
     mask_row: int | None = None,
     mask_rate: float = 0.2,
     max_masked: int | None = None,
     last_rate: float = 0.1,
+    sampler: NegativeSampler | None = None,
+    num_negatives: int = 1,
     with_seen: bool = False,
     seed: int = 0,
     **options: Any,
@@ -38,65 +45,110 @@ def sequence_dataset(
     anew in each epoch, as `masked_item_batches` does it; a share of `last_rate` in
     `1 + last_rate` of the examples, drawn one by one, has its last event masked alone.
 
+    With a `sampler` each place has negatives beside it, drawn anew in each epoch, none
+    of which is an item of the user: of any record in `files` with the same group key,
+    as windows over one history are, and before its last `max_length` events too. What
+    each user has is read once and kept, eight bytes an item; in a schema without a
+    group key each record is a user.
+
     Args:
         files: as in `tfrecord_dataset`.
         schema: a fitted `keras_recs.Schema` with a sequence feature, padded on the
             left.
         batch_size: int. Histories a batch.
-        items: string. Name of the feature. Defaults to `None`: the only one.
+        items: string. Name of the feature. Defaults to `None`: the only one beside
+            `features`.
+        features: names of sequence features that tell more of the same events, as in
+            `ItemEvents`, with as many values as there are events, or none. A masked
+            event has none. Defaults to none.
         mask_row: int. Row of the mask: `model.mask_row`. Defaults to `None`: nothing is
             masked.
         mask_rate: float. Share of the events that are masked. Defaults to `0.2`.
         max_masked: int. Masks at most. Defaults to `None`: no limit.
         last_rate: float. As in `masked_item_batches`. Defaults to `0.1`.
+        sampler: of `keras_recs.data`, such as `UniformSampler(num_items)`, whose ids
+            count from the first item. Defaults to `None`: the model draws by itself, or
+            needs none.
+        num_negatives: int. Draws a place. Defaults to `1`.
         with_seen: bool. Add `"seen"`, all events but the last, which evaluation leaves
             out as candidates. Defaults to `False`.
         seed: int. Of the order and the draws. Defaults to `0`.
         **options: further ones of `tfrecord_dataset`.
 
     Returns:
-        `tf.data.Dataset` of known cardinality of `({items: (B, T)}, {"next_item":
-        (B, T)})` in int32, with `"seen"` `(B, S)`; masked `({items: (B, T)},
-        {"next_item": (B, M), "places": (B, M)})`.
+        `tf.data.Dataset` of known cardinality of `({items: (B, T), …}, {"next_item":
+        (B, T)})` in int32, with a sampler also `"negatives"` `(B, T, n)`, with
+        `"seen"` `(B, S)`; masked `({items: (B, T), …}, {"next_item": (B, M), "places":
+        (B, M)})`.
 
     Raises:
-        ValueError: for a schema without such a feature, rates and counts out of range,
-            `with_seen` beside a mask, and as `tfrecord_dataset`.
+        ValueError: for a schema without such features, rates and counts out of range,
+            `with_seen` or a sampler beside a mask, a sampler of another catalogue, a
+            user who has all items, and as `tfrecord_dataset`.
+        tf.errors.InvalidArgumentError: while reading, for a feature with other than as
+            many values as there are events.
     """
     import tensorflow as tf
 
-    feature = _feature(schema, items)
-    if mask_row is not None and with_seen:
+    feature = history_feature(schema, items, features)
+    others = [schema[name] for name in features]
+    beside = {"with_seen": with_seen, "sampler": sampler}
+    if mask_row is not None and any(beside.values()):
         raise ValueError(
-            "`with_seen` is for evaluation, which asks for what comes next: leave out "
-            f"`mask_row`. Received: with_seen=True, mask_row={mask_row}"
+            "`with_seen` and `sampler` are for what comes next: leave out `mask_row`. "
+            f"Received: {', '.join(f'{k}={v}' for k, v in beside.items() if v)}, "
+            f"mask_row={mask_row}"
         )
     length = feature.max_length if mask_row is not None else feature.max_length + 1
     wider: Any = dataclasses.replace(feature, max_length=length)
-    if with_seen:  # all of it, at the width of the batch
-        wider = dataclasses.asdict(feature) | {"max_length": None}
-        del wider["padding"]
-        wider = MultiValuedFeature(**wider)
-    features = tuple(wider if f.name == feature.name else f for f in schema.features)
-    reading = dataclasses.replace(schema, features=features)
+    reads_all = with_seen or (sampler is not None and schema.group_key is None)
+    if reads_all:  # at the width of the batch
+        wider = without_limit(feature)
+    replaced: dict[str, Any] = {
+        f.name: dataclasses.replace(f, max_length=length)
+        for f in schema.sequence_features
+        if f.name in features
+    }
+    replaced[feature.name] = wider
+    read = tuple(replaced.get(f.name, f) for f in schema.features)
+    reading = dataclasses.replace(schema, features=read)
+    negatives = None
+    if sampler is not None:
+        options["with_group"] = schema.group_key is not None
+        on_damage = options.get("on_damage", "fail")
+        negatives = UnseenNegatives(
+            sampler, num_negatives, files, schema, feature, on_damage
+        )
     dataset = tfrecord_dataset(files, reading, batch_size, seed=seed, **options)
 
-    def shifted(inputs, *_):
-        rows, y = inputs[feature.name], {}
+    def shifted(batch, draws=None):
+        rows, y = batch[0][feature.name], {}
+        whole = rows
+        if reads_all:
+            rows, seen = _last_and_seen(rows, length)
         if with_seen:
-            rows, y["seen"] = _last_and_seen(rows, length)
+            y["seen"] = seen
         is_event = rows[:, :-1] != 0  # (B, T)
         y["next_item"] = tf.where(is_event, rows[:, 1:], 0)
-        return {feature.name: rows[:, :-1]}, y
+        if negatives is not None:
+            users = batch[-1] if schema.group_key is not None else whole
+            y["negatives"] = negatives.draw(users, draws, length - 1)  # (B, T, n)
+        told = {f.name: _aligned(batch[0], f, rows)[:, :-1] for f in others}
+        return {feature.name: rows[:, :-1], **told}, y
 
     def masked(batch, draws):
-        rows, y = mask(batch[0][feature.name], draws)
-        return {feature.name: rows}, y
+        rows, hidden, y = mask(batch[0][feature.name], draws)
+        told = {f.name: _aligned(batch[0], f, rows) for f in others}
+        told = {name: tf.where(hidden, 0, values) for name, values in told.items()}
+        return {feature.name: rows, **told}, y
 
     if mask_row is not None:
-        mask = _masking(length, mask_row, mask_rate, max_masked, last_rate)
+        mask = history_masks(length, mask_row, mask_rate, max_masked, last_rate)
+    if mask_row is not None or negatives is not None:
         draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
         dataset = tf.data.Dataset.zip(dataset, draws.batch(2))
+    else:
+        dataset = dataset.map(lambda *batch: (batch,))
     to_batch = shifted if mask_row is None else masked
     dataset = dataset.map(
         to_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
@@ -104,17 +156,24 @@ def sequence_dataset(
     return dataset.prefetch(4)
 
 
-def _feature(schema: Schema, items: str | None) -> SequenceFeature:
-    found = {feature.name: feature for feature in schema.sequence_features}
-    if items is None and len(found) == 1:
-        (items,) = found
-    if items not in found or found[items].padding != "left":
-        raise ValueError(
-            "`items` must name a sequence feature with `padding='left'`. Received: "
-            f"items={items!r}; sequence features are "
-            f"{ {name: feature.padding for name, feature in found.items()} }"
-        )
-    return found[items]
+def _aligned(inputs, feature, rows):
+    """Rows `(B, T)` of a further feature, in a graph that fails where they shift."""
+    import tensorflow as tf
+
+    values = inputs[feature.name]
+    is_told, is_event = values != 0, rows != 0
+    fits = tf.reduce_all(is_told == is_event, axis=1)  # (B,)
+    fits = tf.logical_or(fits, tf.logical_not(tf.reduce_any(is_told, axis=1)))
+    check = tf.debugging.Assert(
+        tf.reduce_all(fits),
+        [
+            f"Feature {feature.name} must have a value for each event of a history, or "
+            "none at all. It has others in these rows of a batch:",
+            tf.where(tf.logical_not(fits))[:, 0],
+        ],
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(values)
 
 
 def _last_and_seen(rows, length: int):
@@ -128,49 +187,3 @@ def _last_and_seen(rows, length: int):
     last = tf.reverse(padded[:, :length], [1])
     last = tf.ensure_shape(last, (None, length))
     return last, newest_first[:, 1:]
-
-
-def _masking(length, mask_row, mask_rate, max_masked, last_rate) -> Callable:
-    """A function of rows `(B, T)` and two numbers, which are the draws."""
-    import tensorflow as tf
-
-    if not (0 < mask_rate <= 1 and 0 <= last_rate <= 1):
-        raise ValueError(
-            "`mask_rate` must be above 0 and at most 1, `last_rate` from 0 to 1. "
-            f"Received: mask_rate={mask_rate}, last_rate={last_rate}"
-        )
-    if max_masked is not None and max_masked < 1:
-        raise ValueError(
-            "`max_masked` must be a positive integer or None. Received: "
-            f"max_masked={max_masked}"
-        )
-
-    def count(lengths):
-        wanted = tf.cast(tf.round(mask_rate * tf.cast(lengths, "float32")), tf.int32)
-        return tf.clip_by_value(wanted, 1, min(max_masked or length, length))
-
-    most = int(count(length))  # M
-
-    def mask(rows, seed):
-        draws = tf.random.stateless_uniform((tf.shape(rows)[0], length + 1), seed)
-        is_event = rows != 0  # (B, T)
-        lengths = tf.reduce_sum(tf.cast(is_event, tf.int32), axis=1)
-        is_last = draws[:, -1] < last_rate / (1 + last_rate)  # (B,)
-        counts = tf.where(is_last, 1, count(lengths))
-        counts = tf.where(lengths > 1, counts, 0)  # alone it has no context
-        # The first of an order in which padding is last, and for the last event it.
-        keys = tf.where(is_event, draws[:, :-1], 2.0)
-        newest = tf.where(is_last, -1.0, keys[:, -1])[:, None]
-        keys = tf.concat([keys[:, :-1], newest], axis=1)
-        chosen = tf.argsort(keys, axis=1)[:, :most]  # (B, M)
-        is_masked = tf.range(most) < counts[:, None]
-        targets = tf.where(is_masked, tf.gather(rows, chosen, batch_dims=1), 0)
-        indices = tf.where(is_masked)  # (N, 2): example, number
-        places = tf.cast(tf.gather_nd(chosen, indices), tf.int64)
-        indices = tf.stack([indices[:, 0], places], axis=1)
-        masks = tf.fill(tf.shape(places), tf.cast(mask_row, rows.dtype))
-        rows = tf.tensor_scatter_nd_update(rows, indices, masks)
-        places = tf.where(is_masked, chosen, 0)
-        return rows, {"next_item": targets, "places": places}
-
-    return mask

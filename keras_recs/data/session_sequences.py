@@ -59,6 +59,11 @@ class SessionSequences(SequenceBatches):
         """Of an epoch."""
         return -(-self._columns // self.max_length)
 
+    @property
+    def has_whole_batches(self):
+        """Of slots, which are there to the end."""
+        return True
+
     def draw_order(self, rng):
         """Where in `items` each slot is from step to step, `(B, W)`; −1 at its end."""
         # Sessions of one length change places, then those of a slot their order.

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +34,8 @@ from keras_recs.preprocessing.reading.raw_files import Files, raw_files
 from keras_recs.preprocessing.reading.raw_format import RawFormat
 from keras_recs.schema import Schema, SequenceFeature
 
-_KEY, _TIME, _ROW, _ITEM = "key", "time", "row", "item"
-_ITEM_COLUMN = "\0item"  # a NUL cannot be part of a schema's name
+_KEY, _TIME, _ROW = "key", "time", "row"
+_VALUE = "\0{}"  # by the feature's number; a NUL cannot be part of a schema's name
 _ROW_BITS = 31  # a chunk's number above, the row's in the chunk below
 _MEMORY_BYTES = 256 << 20
 
@@ -78,9 +79,11 @@ def write_histories(
 
     Args:
         files: path, glob or list of them, as in `prepare`: an event a row.
-        schema: `keras_recs.Schema` with one sequence feature, whose column has the item
+        schema: `keras_recs.Schema` with a sequence feature, whose column has the item
             of an event, the `group_key`, which is the user or the session, and if there
-            are times the `timestamp`.
+            are times the `timestamp`. Behind it further sequence features may tell more
+            of events, such as their category, for `ItemEvents(features=…)`; an event
+            without one is a bad row.
         output: a new folder.
         split: `Split`. Defaults to `None`: `Split(kind="last_per_user")`.
         stride: int. A training history of more than `max_length + 1` events becomes
@@ -104,7 +107,8 @@ def write_histories(
         keras_recs.data.write_histories("ratings.csv", schema, "histories")
     """
     split = split or Split(kind="last_per_user")
-    feature = _checked(schema, split, stride)
+    features = _checked(schema, split, stride)
+    length = features[0].max_length
     output = Path(os.path.realpath(output))
     if output.exists() and (output.is_file() or any(output.iterdir())):
         raise ValueError(
@@ -116,7 +120,7 @@ def write_histories(
     bad_rows = BadRows(max_bad_rows)
     counts = dict.fromkeys(SPLITS, 0)
     with ProcessPool(num_processes) as pool, output_folder(output) as (new, work):
-        scan = _EventScan(schema, feature, work)
+        scan = _EventScan(schema, features, work)
         steps: list[Step] = [scan]
         if split.kind == "time":
             steps.append(TimeScan(split.time_column(schema)))
@@ -137,11 +141,15 @@ def write_histories(
                 for name in SPLITS
             ]
             writers = dict(zip(SPLITS, opened, strict=True))
-            for user, when, items in _users(pieces, work):
-                parts = _parts(split.kind, cut_offs, when, feature.max_length, stride)
+            for user, when, values in _users(pieces, work, len(features)):
+                parts = _parts(split.kind, cut_offs, when, length, stride)
                 for name, histories in parts.items():
                     for start, stop in histories:
-                        line = {feature.name: items[start:stop], schema.group_key: user}
+                        line: dict[str, Any] = {
+                            feature.name: own[start:stop]
+                            for feature, own in zip(features, values, strict=True)
+                        }
+                        line[str(schema.group_key)] = user
                         writers[name].write(json.dumps(line, ensure_ascii=False) + "\n")
                     counts[name] += len(histories)
         for name, count in counts.items():
@@ -153,22 +161,25 @@ def write_histories(
     return counts
 
 
-def _checked(schema: Schema, split: Split, stride: int | None) -> SequenceFeature:
-    """The feature of the items."""
-    feature = schema.features[0]
+def _checked(schema: Schema, split: Split, stride: int | None) -> list[SequenceFeature]:
+    """The feature of the items, and what else is known of events."""
+    features = [f for f in schema.features if isinstance(f, SequenceFeature)]
+    kinds = {(f.max_length, f.padding) for f in features}
     if (
-        len(schema.features) > 1
+        len(features) < len(schema.features)
+        or len(kinds) != 1
+        or features[0].padding != "left"
         or schema.labels
-        or not isinstance(feature, SequenceFeature)
-        or feature.padding != "left"
         or not schema.group_key
     ):
         raise ValueError(
-            "`schema` must have a `group_key` and one feature, a SequenceFeature with "
-            "`padding='left'`, and no label. Received: group_key="
-            f"{schema.group_key!r}, features={list(schema.features)}, labels="
-            f"{list(schema.label_names)}"
+            "`schema` must have a `group_key`, a SequenceFeature with "
+            "`padding='left'`, further ones of its length and padding at most, and no "
+            "label. "
+            f"Received: group_key={schema.group_key!r}, features="
+            f"{list(schema.features)}, labels={list(schema.label_names)}"
         )
+    feature = features[0]
     if split.kind not in ("none", "last_per_user", "time"):
         raise ValueError(
             "`split` must be of the kind 'last_per_user', 'time' or 'none'. Received: "
@@ -179,7 +190,7 @@ def _checked(schema: Schema, split: Split, stride: int | None) -> SequenceFeatur
             "`stride` must be from 1 to `max_length`, so that nothing is lost. "
             f"Received: stride={stride}, max_length={feature.max_length}"
         )
-    return feature
+    return features
 
 
 def _in_order(table: pa.Table) -> pa.Table:
@@ -190,12 +201,21 @@ def _in_order(table: pa.Table) -> pa.Table:
 class _EventScan:
     """A `Step` that keeps all events, by user."""
 
-    def __init__(self, schema: Schema, feature: SequenceFeature, folder: Path):
-        rule = "vocabulary" if feature.kind == "vocabulary" else None
-        item = ColumnPlan(
-            _ITEM_COLUMN, feature.name, feature.dtype, required=True, rule=rule
+    def __init__(
+        self, schema: Schema, features: Sequence[SequenceFeature], folder: Path
+    ):
+        self.plans: tuple[ColumnPlan, ...] = tuple(
+            ColumnPlan(
+                _VALUE.format(number),
+                feature.name,
+                feature.dtype,
+                required=True,
+                rule="vocabulary" if feature.kind == "vocabulary" else None,
+            )
+            for number, feature in enumerate(features)
         )
-        self.plans: tuple[ColumnPlan, ...] = (item, key_plan(str(schema.group_key)))
+        self.names = [plan.name for plan in self.plans]
+        self.plans += (key_plan(str(schema.group_key)),)
         self.has_time = schema.timestamp is not None
         if schema.timestamp is not None:
             self.plans += (time_plan(schema.timestamp),)
@@ -211,8 +231,8 @@ class _EventScan:
         """Takes the rows of a chunk."""
         rows = (chunk.index << _ROW_BITS) + np.arange(len(chunk), dtype=np.int64)
         times = times_of(chunk) if self.has_time else np.zeros(len(chunk))
-        item = chunk.columns[_ITEM_COLUMN]
-        columns = {_KEY: keys_of(chunk), _TIME: times, _ROW: rows, _ITEM: item}
+        columns = {_KEY: keys_of(chunk), _TIME: times, _ROW: rows}
+        columns |= {name: chunk.columns[name] for name in self.names}
         buffer = self._buffer
         buffer.add(pa.table(columns))  # type: ignore[union-attr]
         if buffer.nbytes > _MEMORY_BYTES:  # type: ignore[union-attr]
@@ -230,20 +250,24 @@ class _EventScan:
 
 
 def _users(
-    pieces: Sequence[Piece], folder: Path
-) -> Iterator[tuple[str, np.ndarray, list]]:
-    """Each user with times and items, oldest first."""
+    pieces: Sequence[Piece], folder: Path, num_features: int
+) -> Iterator[tuple[str, np.ndarray, list[list]]]:
+    """Each user with times and values of each feature, oldest first."""
     for table in read_groups(pieces, _KEY, _in_order, folder, _MEMORY_BYTES):
         keys = table[_KEY].combine_chunks()
         changes = np.ones(len(table) + 1, bool)
         if len(table) > 1:
             changes[1:-1] = pc.not_equal(keys[1:], keys[:-1]).to_numpy(False)
         bounds = np.flatnonzero(changes)
-        times, items = table[_TIME].to_numpy(), table[_ITEM]
+        times = table[_TIME].to_numpy()
+        columns = [table[_VALUE.format(number)] for number in range(num_features)]
         for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist()):
             values = [
-                value.decode() if isinstance(value, bytes) else value
-                for value in items[start:stop].to_pylist()
+                [
+                    value.decode() if isinstance(value, bytes) else value
+                    for value in column[start:stop].to_pylist()
+                ]
+                for column in columns
             ]
             yield keys[start].as_py().decode(), times[start:stop], values
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from keras_recs.export.event_rows import event_rows, raw_rows_of
 from keras_recs.export.recommending import Recommending
 from keras_recs.schema import Schema
 
@@ -36,9 +37,8 @@ def next_item_functions(
         dict of `"recommend"`, to `"items"` (raw values) and `"scores"`, `(B, k)`, and
         `"embed"`, to `"embedding"` `(B, D)`; and what an export must bring along.
     """
-    (feature,) = schema.features
-    query_model = model.query_model()
-    vocabulary = schema.vocabularies.get(feature.table_name)
+    name, query_model = model.items_input, model.query_model()
+    vocabulary = schema.vocabularies.get(schema[name].table_name)
     names = None
     if vocabulary is not None:
         lines = tf.lookup.TextFileInitializer(
@@ -51,30 +51,21 @@ def next_item_functions(
         names = tf.lookup.StaticHashTable(lines, "")
 
     def query(raw):
-        return query_model({feature.name: preprocessor(raw)[feature.name]})
+        return query_model(event_rows(raw, name, schema, preprocessor))
 
     def embed(raw):
         return {"embedding": query(raw)}
 
     def recommend(raw):
-        seen = seen_rows(raw, schema, preprocessor) if options.exclude_seen else None
+        seen = None
+        if options.exclude_seen:  # also what the model does not read
+            seen = raw_rows_of(raw, name, schema, preprocessor)
         scores, rows = _best(model, query(raw), seen, options.top_k)
         ids = tf.cast(rows, tf.int64) - model.first_row  # below 0: nothing
         items = tf.maximum(ids, -1) if names is None else names.lookup(ids)
         return {"items": items, "scores": scores}
 
     return {"recommend": recommend, "embed": embed}, names
-
-
-def seen_rows(raw, schema: Schema, preprocessor: Any):
-    """Table rows of all events of the histories, `(B, S)`, also of those not read."""
-    (feature,) = schema.features
-    values, lookup = raw[feature.name], preprocessor.lookups[feature.table_name]
-    if schema.request_columns[feature.name].dtype == "int64":
-        values = tf.cast(values, tf.int64)
-    if isinstance(values, tf.RaggedTensor):
-        return values.with_flat_values(lookup(values.flat_values)).to_tensor(0)
-    return lookup(values)
 
 
 def _best(model, queries, seen, k):

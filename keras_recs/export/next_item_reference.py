@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_recs.evaluation import ItemLists, catalogue_top_k
-from keras_recs.export.next_item_functions import NOTHING, seen_rows
+from keras_recs.export.event_rows import event_rows, raw_rows_of
+from keras_recs.export.next_item_functions import NOTHING
 from keras_recs.export.recommending import Recommending
 from keras_recs.schema import Schema
 
@@ -37,12 +38,12 @@ class NextItemReference:
         raw: dict[str, Any],
         options: Recommending,
     ):
-        (feature,) = schema.features
-        inputs = {feature.name: preprocessor(raw)[feature.name]}
+        name = model.items_input
+        inputs = event_rows(raw, name, schema, preprocessor)
         queries = np.asarray(model.query_model()(inputs, training=False), "float32")
         self._queries = queries
         self._vectors, self._biases = model.item_vectors()
-        seen = np.asarray(seen_rows(raw, schema, preprocessor))
+        seen = np.asarray(raw_rows_of(raw, name, schema, preprocessor))
         seen = seen if options.exclude_seen else seen[:, :0]
         first = model.first_row
         self._seen = ItemLists.from_lists([row[row >= first] - first for row in seen])
@@ -54,7 +55,7 @@ class NextItemReference:
         scores = np.where(np.isneginf(scores), self._nothing, scores)
         self.outputs = {"embedding": queries, "scores": scores}
         self._ids: dict[Any, int] = {}
-        vocabulary = schema.vocabularies.get(feature.table_name)
+        vocabulary = schema.vocabularies.get(schema[name].table_name)
         if vocabulary is not None:
             with open(vocabulary.path, "rb") as file:
                 lines = file.read().removesuffix(b"\n").split(b"\n")

@@ -55,8 +55,10 @@ def saved_model(
     An unknown item of a history counts as one. Without any event the answer is the
     same for all such requests, and nothing that training has taught. `embed_query`
     gives the `embedding` that `item_vectors()` are multiplied with. It computes in
-    float32 under every policy. Items are compared by the scores that the Keras model
-    gives to them, since those with nearly the same may change their places.
+    float32 under every policy. What else the model knows of events, such as their
+    categories, are further lists beside the items, place by place: a list that ends
+    before them, `""` and −1 tell nothing. Items are compared by the scores that the
+    Keras model gives to them, since those with nearly the same may change their places.
 
     Args:
         model: functional `keras.Model`: dict of features to dict of labels; or a

@@ -4,6 +4,7 @@ import keras
 
 from keras_recs.layers import AttributedItemTable, ItemTable
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
+from keras_recs.models.layer_name import layer_name
 
 
 def embed_events(schema, inputs, events, scale=1.0, **table):
@@ -41,9 +42,9 @@ def embed_events(schema, inputs, events, scale=1.0, **table):
             tables[key] = ItemTable(
                 schema.tables[key].num_rows,
                 **{**table, "initializer": initializer},
-                name=f"table_{key}",
+                name=layer_name("table", key),
             )
-        x = keras.layers.Add(name=f"with_{other}")([x, tables[key](values)])
+        x = keras.layers.Add(name=layer_name("with", other))([x, tables[key](values)])
     return x
 
 

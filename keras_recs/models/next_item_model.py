@@ -249,6 +249,17 @@ class NextItemModel(keras.Model):
         state = outputs["states"][:, -1]  # (B, D)
         return keras.Model(inputs, state, name=f"{self.name}_query")
 
+    @property
+    def items_input(self):
+        """The name of the input that has the items, among those of the model."""
+        inputs = self.input
+        if not isinstance(inputs, dict):
+            return self.inputs[0].name
+        rows = self.get_layer(self.items).input
+        return next(
+            (name for name in inputs if inputs[name] is rows), next(iter(inputs))
+        )
+
     def item_vectors(self):
         """What queries are multiplied with.
 

@@ -35,9 +35,9 @@ BY_TIME = {
 }
 
 
-def schema(timestamp="time"):
+def schema(timestamp="time", features=()):
     feature = SequenceFeature("item", max_length=T, padding="left")
-    return Schema([feature], group_key="user", timestamp=timestamp)
+    return Schema([feature, *features], group_key="user", timestamp=timestamp)
 
 
 @pytest.fixture
@@ -178,11 +178,41 @@ def test_on_to_records(log, tmp_path):
     assert set(path.read_text().split()) == {"i1", "i2", "i3", "i4"}
 
 
+def test_further_features(tmp_path):
+    """Values of an event stay beside its item, in windows too."""
+    options = {"max_length": T, "padding": "left"}
+    features = [
+        SequenceFeature("kind", **options),
+        SequenceFeature("price", vocabulary_size=100, **options),
+    ]
+    path = tmp_path / "events.csv"
+    lines = [f"{u},{i},{t},k {i},{int(10 * t)}" for u, i, t in EVENTS]
+    path.write_text("\n".join(["user,item,time,kind,price", *lines]) + "\n")
+    out = tmp_path / "out"
+    write_histories(path, schema(features=features), out, stride=T, num_processes=1)
+    prices = {(u, i): int(10 * t) for u, i, t in EVENTS}
+    seen = 0
+    for name in ("train", "valid", "test"):
+        for line in (out / f"{name}.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            assert row["kind"] == [f"k {item}" for item in row["item"]]
+            assert row["price"] == [prices[row["user"], i] for i in row["item"]]
+            seen += len(row["item"])
+    assert seen > len(EVENTS)
+    assert Schema.load(out).feature_names == ("item", "kind", "price")
+    path.write_text("user,item,time,kind,price\na,i1,1,,3\n")
+    with pytest.raises(ValueError, match=r"line 2, column 'kind'"):
+        write_histories(path, schema(features=features), tmp_path / "no")
+
+
 def test_bad_input(log, tmp_path):
     out = tmp_path / "out"
     right = Schema([SequenceFeature("item")], group_key="user")
-    with pytest.raises(ValueError, match=r"`schema` must have a `group_key` and one"):
+    with pytest.raises(ValueError, match=r"`schema` must have a `group_key`, a Seq"):
         write_histories(log, right, out)
+    longer = SequenceFeature("kind", max_length=T + 1, padding="left")
+    with pytest.raises(ValueError, match=r"further ones of its length and padding"):
+        write_histories(log, schema(features=[longer]), out)
     with pytest.raises(ValueError, match=r"`split` must be of the kind.*kind='hash'"):
         write_histories(log, schema(), out, split=Split(kind="hash"))
     with pytest.raises(ValueError, match=r"`stride` must be from 1.*stride=4, max_l"):

@@ -11,7 +11,7 @@ from keras_recs.export import next_item_functions as functions_module
 from keras_recs.export.next_item_reference import NextItemReference
 from keras_recs.export.recommending import Recommending
 from keras_recs.export.write_saved_model import write_saved_model
-from keras_recs.models import bert4rec, sasrec
+from keras_recs.models import ItemEvents, bert4rec, sasrec
 from tests.samples import example, write_vocabulary
 
 T, K = 4, 3
@@ -33,9 +33,9 @@ def named_schema(folder):
     return Schema([feature], group_key="user", vocabularies=fitted)
 
 
-def make(builder, schema):
+def make(builder, schema, **options):
     keras.utils.set_random_seed(0)
-    model = builder(schema, embedding_dim=6, num_layers=1, seed=0)
+    model = builder(schema, embedding_dim=6, num_layers=1, seed=0, **options)
     rng = np.random.default_rng(0)
     for weight in model.trainable_weights:
         weight.assign(rng.normal(size=weight.shape))
@@ -50,14 +50,19 @@ def filled(histories, padding, dtype):
     return np.array(rows, dtype)
 
 
-def loops(model, numbers, exclude_seen):
-    """Items from 0, or −1, their scores and the queries, user by user."""
-    rows = np.zeros((len(numbers), T), "int32")
-    for row, history in zip(rows, numbers):
-        last = [2 + n if n >= 0 else 1 for n in history][-T:]
+def last_rows(lists):
+    """The last T of each list, padded on the left."""
+    rows = np.zeros((len(lists), T), "int32")
+    for row, values in zip(rows, lists):
+        last = values[-T:]
         row[T - len(last) :] = last
-    (name,) = model.input
-    queries = np.asarray(model.query_model()({name: rows}))
+    return rows
+
+
+def loops(model, numbers, exclude_seen, **told):
+    """Items from 0, or −1, their scores and the queries, user by user."""
+    rows = last_rows([[2 + n if n >= 0 else 1 for n in h] for h in numbers])
+    queries = np.asarray(model.query_model()({model.items_input: rows, **told}))
     vectors, biases = model.item_vectors()
     items, scores = np.full((len(rows), K), -1), np.full((len(rows), K), NOTHING)
     for user, history in enumerate(numbers):
@@ -161,6 +166,103 @@ def test_integer_items_in_chunks(exclude_seen, ask, tmp_path, monkeypatch):
     assert np.isnan(found[0, 0]) == exclude_seen
 
 
+KINDS = ["k0", "k1"]
+EVENTS = [  # an item, its kind and how long ago the one before was
+    [
+        ("m7", "k0", 1),
+        ("m b", "k1", 0),
+        ("m,a", "new", 4),
+        ("é", "k0", 9),
+        ("m4", "", 2),
+    ],
+    [("m5", "k1", -1)],
+    [("new", "k0", 3), ("", "k1", 1), ("m6", "", 0), ("new", "new", 2)],
+    [("m4", "k1", 3), ("m5", "k1", 2), ("", "", -1)],
+    [],
+    [("", "k1", 2)],
+]
+
+
+@pytest.mark.parametrize("builder", [sasrec, bert4rec])
+def test_further_sequences(builder, ask, signature_defs, tmp_path):
+    """What else is known of an event stays beside it, whatever is missing."""
+    names = {"movie": NAMES, "a kind": KINDS}
+    fitted = {
+        name: write_vocabulary(tmp_path / f"{name}.txt", values)
+        for name, values in names.items()
+    }
+    options = {"max_length": T, "padding": "left"}
+    features = [
+        SequenceFeature("a kind", **options),  # before the items in every order
+        SequenceFeature("movie", **options),
+        SequenceFeature("gap", vocabulary_size=5, **options),
+    ]
+    schema = Schema(features, group_key="user", vocabularies=fitted)
+    model = make(builder, schema, items=ItemEvents("movie", ["gap", "a kind"]))
+    model.save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert model.items_input == "movie"
+    rows = {name: {v: 2 + i for i, v in enumerate(names[name])} for name in names}
+    events = [[event for event in h if event[0]] for h in EVENTS]
+    numbers = [[rows["movie"].get(e[0], 1) - 2 for e in h] for h in events]
+    told = {
+        "a kind": [
+            [rows["a kind"].get(e[1], 1) if e[1] else 0 for e in h] for h in events
+        ],
+        "gap": [
+            [(2 + e[2] if e[2] < 5 else 1) if e[2] >= 0 else 0 for e in h]
+            for h in events
+        ],
+    }
+    told = {name: last_rows(lists) for name, lists in told.items()}
+    items, scores, queries = loops(model, numbers, True, **told)
+    silent = {name: 0 * array for name, array in told.items()}
+    assert abs(loops(model, numbers, True, **silent)[2] - queries).max() > 0.1
+
+    path = export.saved_model(model, schema, tmp_path / "export", top_k=K)
+    columns = [[[e[i] for e in h] for h in EVENTS] for i in range(3)]
+    request = {
+        "movie": filled(columns[0], "", object),
+        "a kind": filled(columns[1], "", object),
+        "gap": filled(columns[2], -1, "int64"),
+    }
+    # A list may end before the items do, or after them.
+    narrow = {**request, "movie": np.pad(request["movie"], ((0, 0), (0, 2)))}
+    narrow["movie"][narrow["movie"] == 0] = b""
+    records = np.array(
+        [
+            example({n: v for n, v in zip(("movie", "a kind", "gap"), values) if v})
+            for values in zip(*columns)
+        ],
+        object,
+    )
+    names = [[NAMES[i].encode() if i >= 0 else b"" for i in row] for row in items]
+    for key, asked in (
+        ("recommend", request),
+        ("serving_default", narrow),
+        ("serve_tf_example", {"examples": records}),
+    ):
+        answer = ask(path, key, asked)
+        assert answer["items"].tolist() == names
+        near(answer["scores"], scores)
+    near(ask(path, "embed_query", request)["embedding"], queries)
+    for user in range(len(EVENTS)):  # alone as beside others
+        alone = {name: array[user : user + 1] for name, array in request.items()}
+        near(ask(path, "embed_query", alone)["embedding"], queries[user : user + 1])
+    assert set(signature_defs(path)["recommend"].inputs) == set(request)
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["parity"]["rows"] == 1000
+    # A shorter list tells nothing of the events after its end.
+    short = {**request, "gap": request["gap"][:, :1]}
+    without = told["gap"].copy()
+    for user, history in enumerate(EVENTS):
+        places = [i for i, event in enumerate(history) if event[0]][-T:]
+        for place, at in zip(range(T - len(places), T), places):
+            without[user, place] *= at == 0
+    queries = loops(model, numbers, True, **{**told, "gap": without})[2]
+    near(ask(path, "embed_query", short)["embedding"], queries)
+
+
 def test_bad_input(tmp_path):
     schema = named_schema(tmp_path)
     model = make(sasrec, schema)
@@ -178,10 +280,16 @@ def test_bad_input(tmp_path):
     )
     check(r"gives items by their raw values.*'hash'", make(sasrec, hashed), hashed)
     other = Schema([*more_features()], [Label("y")])
-    check(r"must have one input, the one feature.*'movie', 'more'", schema=other)
+    check(r"must read the features of the schema.*'movie', 'more'", schema=other)
+    more = Schema([*more_features()])
+    events = ItemEvents("movie", ["more"])
+    larger = make(sasrec, Schema([*more_features(9)]), items=events)
+    check(r"'more': the table of model 'sasrec'.*11 rows.*9 in", larger, more)
     assert not (tmp_path / "export").exists()
 
 
-def more_features():
-    for name in ("movie", "more"):
-        yield SequenceFeature(name, vocabulary_size=7, max_length=T, padding="left")
+def more_features(size=7):
+    for name, values in (("movie", 7), ("more", size)):
+        yield SequenceFeature(
+            name, vocabulary_size=values, max_length=T, padding="left"
+        )
