@@ -131,13 +131,6 @@ class NextItemModel(keras.Model):
             )
             self.item_biases.build()
 
-    @property
-    def items_input(self):
-        """The name of the input that the table of items reads."""
-        rows = self.get_layer(self.items).input
-        names = [tensor.name for tensor in self.inputs if tensor is rows]
-        return names[0] if names else self.inputs[0].name
-
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, **kwargs):
         """As `keras.Model.compile`.
 
