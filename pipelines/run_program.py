@@ -1,5 +1,6 @@
 """Runs a program; a user's error is one line, not a traceback."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,12 @@ def run_program(main: Callable[[list[str]], None]) -> None:
     user can mend, ends the program with its message and exit status 1; with
     `--verbosity=1` its traceback is shown. An interruption ends it with exit status
     130, as shells have it.
+
+    By itself TensorFlow multiplies by oneDNN on some processors alone; on the others a
+    step of a model of sequences takes twice the time. A program does it everywhere,
+    unless `TF_ENABLE_ONEDNN_OPTS` says no.
     """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before it is imported
     name = Path(sys.argv[0]).stem
 
     def guarded(arguments: list[str]) -> None:
