@@ -5,6 +5,9 @@ DATA ?= synthetic
 DATA_DIR ?=
 BIN := $(VENV)/bin
 
+# Else every process would compile what it imports anew, TensorFlow for 17 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install environments quickstart test test-floor test-backends test-peers lint \
 	benchmark benchmark-embeddings benchmark-ranking
 
@@ -45,7 +48,7 @@ $(VENV)-floor/.installed: setup.cfg setup.py
 
 # The same tables and optimizers on JAX and PyTorch, in an environment without TensorFlow.
 test-backends: install $(VENV)-backends/.installed
-	$(BIN)/python -m pytest -m backends
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m backends
 
 $(VENV)-backends/.installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)-backends
