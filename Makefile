@@ -48,7 +48,7 @@ $(VENV)-floor/.installed: setup.cfg setup.py
 
 # The same tables and optimizers on JAX and PyTorch, in an environment without TensorFlow.
 test-backends: install $(VENV)-backends/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m backends
+	$(BIN)/python -m pytest -m backends
 
 $(VENV)-backends/.installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)-backends
