@@ -5,6 +5,9 @@ DATA ?= synthetic
 DATA_DIR ?=
 BIN := $(VENV)/bin
 
+# Else every process would compile what it imports anew, TensorFlow for 17 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install environments quickstart test test-floor test-backends test-peers lint \
 	benchmark benchmark-embeddings benchmark-ranking
 

@@ -32,6 +32,14 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def what_stays():
+    """Nor at what TensorFlow and Keras keep of the tests of a file."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Seeds Keras, and leaves the global dtype policy as it was."""

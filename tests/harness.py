@@ -199,6 +199,8 @@ def run_python(*arguments, check=True, python=sys.executable, **environment):
     """
     inherited = {**os.environ}
     inherited.pop("KERAS_RECS_WITHOUT_KERAS", None)  # `pipelines.prepare` sets it
+    # JAX compiles each operation of each shape, which takes longer than to run it.
+    inherited["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     done = subprocess.run(
         [str(python), *map(str, arguments)],
         cwd=ROOT,

@@ -127,7 +127,7 @@ def test_less_padding_changes_nothing(num_negatives):
 
 def test_trains_on_like_lengths():
     sequences = [np.arange(n) % V + 2 for n in (2, 3, 6, 2, 3, 6)]
-    model = make(num_negatives=None)
+    model = make(num_negatives=None, num_layers=1)
     model.compile("adam")
     batches = next_item_batches(sequences, T, 2, lengths=(1, 2))
     history = model.fit(batches, epochs=3, verbose=0).history["loss"]
@@ -153,9 +153,8 @@ def test_learns_what_follows(num_negatives, loss):
     """Each item is followed by the next number."""
     keras.utils.set_random_seed(0)
     sequences = [2 + (np.arange(6) + start) % V for start in range(V)] * 4
-    model = sasrec(
-        SCHEMA, embedding_dim=16, num_negatives=num_negatives, dropout=0.0, seed=1
-    )
+    options = {"num_negatives": num_negatives, "dropout": 0.0, "seed": 1}
+    model = sasrec(SCHEMA, embedding_dim=16, num_layers=1, **options)
     model.compile(keras.optimizers.Adam(0.01), loss)
     batches = next_item_batches(sequences, T, 14)
     model.fit(batches, epochs=30, verbose=0)
@@ -196,7 +195,7 @@ def test_padding_has_no_gradient():
 
 
 def test_saved_and_loaded(tmp_path):
-    model = make(num_negatives=3)
+    model = make(num_negatives=3, num_layers=1)
     model.compile("adam", losses.SampledSoftmax(0.5))
     model.fit({"items": ROWS}, {"next_item": TARGETS}, verbose=0)
     model.save(tmp_path / "model.keras")

@@ -68,6 +68,14 @@ def trained(tmp_path, data, model=None, **options):
     return model, history
 
 
+@pytest.fixture(scope="module")
+def before():
+    """A model of Keras alone, trained up to the damaged step."""
+    model = compiled()
+    model.fit(dataset().take(BAD), verbose=0, shuffle=False)
+    return model
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
@@ -78,7 +86,9 @@ def trained(tmp_path, data, model=None, **options):
     ],
     ids=str,
 )
-def test_it_stops_before_the_update_and_names_the_reason(damage, named, tmp_path):
+def test_it_stops_before_the_update_and_names_the_reason(
+    damage, named, before, tmp_path
+):
     model = compiled()
     with pytest.raises(NonFiniteStep) as caught:
         trained(tmp_path, dataset(damage), model, checkpoint_steps=1)
@@ -87,8 +97,6 @@ def test_it_stops_before_the_update_and_names_the_reason(damage, named, tmp_path
     assert named in message
     assert "on_nonfinite='skip'" in message
     assert not (tmp_path / "run" / "model.keras").exists()
-    before = compiled()
-    before.fit(dataset().take(BAD), verbose=0, shuffle=False)
     for mine, other in (
         (model.variables, before.variables),
         (model.optimizer.variables, before.optimizer.variables),
@@ -96,9 +104,19 @@ def test_it_stops_before_the_update_and_names_the_reason(damage, named, tmp_path
         for a, b in zip(mine, other, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6, err_msg=b.path)
     assert int(model.optimizer.iterations) == BAD
-    # With the data mended the run goes on where it stopped.
-    whole, _ = trained(tmp_path / "whole", dataset())
-    mended, _ = trained(tmp_path, dataset())
+
+
+def test_with_the_data_mended_it_goes_on_where_it_stopped(tmp_path):
+    with pytest.raises(NonFiniteStep):
+        trained(tmp_path, dataset(("x", np.inf)), checkpoint_steps=1)
+    seen = []
+    begun = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append(batch)
+    )
+    mended, _ = trained(tmp_path, dataset(), callbacks=[begun])
+    assert seen == list(range(BAD, STEPS))
+    whole = compiled()
+    whole.fit(dataset(), verbose=0, shuffle=False)
     for a, b in zip(mended.get_weights(), whole.get_weights()):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
@@ -227,17 +245,14 @@ except NonFiniteStep as error:
     assert "feature 'x' is inf in row 3" in str(error), error
 else:
     sys.exit("not found")
-with make_strategy("mirrored").scope():
-    model = compiled()
-trained(Path(sys.argv[1]), dataset(), model)
-for weight in model.get_weights():
-    assert np.isfinite(weight).all()
 # Both replicas leave the batch out, and nothing of it stays in either.
 models = []
-for number, data in enumerate((dataset(("x", np.inf)), dataset(without=BAD))):
+for policy, data in (("skip", dataset(("x", np.inf))), ("stop", dataset(without=BAD))):
     with make_strategy("mirrored").scope():
         models.append(compiled())
-    trained(Path(sys.argv[1]) / str(number), data, models[-1], on_nonfinite="skip")
+    trained(Path(sys.argv[1]) / policy, data, models[-1], on_nonfinite=policy)
+    for weight in models[-1].get_weights():
+        assert np.isfinite(weight).all()
 for a, b in zip(*(m.variables for m in models), strict=True):
     for mine, other in zip(copies_of(a), copies_of(b), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-6, err_msg=a.path)

@@ -69,7 +69,8 @@ for optimizer in (
     SparseFTRL(0.1, l1=0.01),
 ):
     model, fields = make()
-    model.compile(optimizer, "binary_crossentropy", jit_compile=False)
+    compiled = keras.backend.backend() == "jax"  # as it is by default there
+    model.compile(optimizer, "binary_crossentropy", jit_compile=compiled)
     model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
     results[type(optimizer).__name__] = fields.predict(x, batch_size=8, verbose=0)
 np.savez(sys.argv[1], **results)

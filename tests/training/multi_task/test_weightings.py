@@ -178,10 +178,14 @@ def test_a_step_of_grad_norm():
 
 def test_grad_norm_makes_the_gradients_alike():
     """The label with the tenfold scale does not keep its hundredfold gradient."""
+    import tensorflow as tf
+
     x, y = data()
     y["rating"] *= 10
-    model = weighed(GradNorm("shared", alpha=0.1, learning_rate=0.05), rate=1e-3)
-    model.fit(x, y, batch_size=24, epochs=60, verbose=0)
+    weighting = GradNorm("shared", alpha=0.1, learning_rate=0.05)
+    model = weighed(weighting, rate=1e-3, run_eagerly=False, steps_per_execution=60)
+    batch = tf.data.Dataset.from_tensors((x, y))
+    model.fit(batch.repeat(60), shuffle=False, verbose=0)
     found = gradients_by_task(model, x, y)
     shared = [weight.path for weight in model.get_layer("shared").trainable_weights]
     norms = np.array(
@@ -360,7 +364,7 @@ def test_one_task_and_unlabelled_outputs():
 def test_a_run_that_dies_goes_on_with_its_weights(tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            if int(self.model.optimizer.iterations.numpy()) == 8:
+            if int(self.model.optimizer.iterations.numpy()) == 8:  # of 3 an epoch
                 raise KeyboardInterrupt
 
     x, y = data()
@@ -370,7 +374,7 @@ def test_a_run_that_dies_goes_on_with_its_weights(tmp_path):
         model = weighed(weighting)
         history = keras_recs.training.fit(
             model,
-            keras_recs.data.array_dataset(raw, SCHEMA, 4, seed=1),
+            keras_recs.data.array_dataset(raw, SCHEMA, 8, seed=1),
             SCHEMA,
             folder,
             epochs=4,
