@@ -54,8 +54,11 @@ def next_item_batches(
         int32, with a sampler also `"negatives"` `(B, T, n)`.
 
     Raises:
-        ValueError: if no user has two items, for sizes that are not positive, for
-            lengths above `max_length` and a stride that would lose pairs.
+        TypeError: for items that are no integers, and for `HardNegatives`, which cannot
+            draw without a model.
+        ValueError: if no user has two items, for rows that the table cannot have, for
+            sizes that are not positive, for lengths above `max_length` and a stride
+            that would lose pairs.
     """
     from keras_recs.data.next_item_sequences import NextItemSequences
 

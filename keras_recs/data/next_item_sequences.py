@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_recs.data.negatives.item_sets import ItemSets
 from keras_recs.data.sequence_batches import SequenceBatches
 from keras_recs.data.sliding_windows import sliding_windows
 
@@ -34,21 +33,15 @@ class NextItemSequences(SequenceBatches):
         stride=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, sampler=sampler, first_row=first_row)
         if any(not 1 <= length <= self.max_length for length in lengths or ()):
             raise ValueError(
                 f"`lengths` must be from 1 to `max_length`, {self.max_length}. "
                 f"Received: lengths={lengths}"
             )
         self._name = name
-        self._sampler = sampler
         self._num_negatives = num_negatives
-        self._first_row = first_row
-        self._own = None
-        if sampler is not None:
-            splits = np.concatenate([[0], self.ends])
-            ids = self.items - first_row
-            self._own = ItemSets(ids, splits, sampler.num_items)
+        self._own = None if sampler is None else self.own_items()
         self._users = np.arange(len(self.ends))  # of each example
         if stride is not None:
             if stride > self.max_length:

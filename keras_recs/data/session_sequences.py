@@ -20,23 +20,16 @@ class SessionSequences(SequenceBatches):
     """
 
     def __init__(self, name, sampler, num_negatives, correct, first_row, **kwargs):
-        super().__init__(**kwargs, drop_remainder=False)
+        super().__init__(
+            **kwargs, drop_remainder=False, sampler=sampler, first_row=first_row
+        )
         if correct and sampler is None:
             raise ValueError(
                 "`correct` needs a `sampler`, whose draws it is about. Received: "
                 f"correct={correct}, sampler=None"
             )
-        end = np.inf if sampler is None else first_row + sampler.num_items
-        if self.items.min() < 1 or self.items.max() >= end:
-            raise ValueError(
-                "`sequences` must be rows of the items' table, from 1 (0 is padding) "
-                f"and before {end}. Received: from {self.items.min()} to "
-                f"{self.items.max()}"
-            )
         self._name = name
-        self._sampler = sampler
         self._num_negatives = num_negatives
-        self._first_row = first_row
         self._is_first = np.zeros(len(self.items), bool)
         self._is_first[self.starts] = True
         # Longest first to the emptiest slot: they end at about the same time.

@@ -235,6 +235,38 @@ def test_bad_input(make):
         make([[2]], T, 4)
 
 
+@pytest.mark.parametrize("make", [next_item_batches, masked_item_batches])
+def test_bad_rows(make):
+    for rows, found in (([0, 2, 3], "0 to 3"), ([3, -7, 10**10], "-7 to 10000000000")):
+        with pytest.raises(ValueError, match=rf"must be rows.*Received: from {found}"):
+            make([[2, 3], rows], T, 4)
+    with pytest.raises(ValueError, match=r"leave 0, which is padding, out.*from 0"):
+        make(np.array([[0, 0, 2, 3], [2, 3, 4, 5]]), T, 4)
+    with pytest.raises(TypeError, match=r"must hold integers.*Received: dtype=float64"):
+        make([[2.7, 3.2], [4, 5]], T, 4)
+    with pytest.raises(TypeError, match=r"number them.*return_inverse.*dtype=<U1"):
+        make([["a", "b", "c"]], T, 4)
+    with pytest.raises(TypeError, match=r"of each user.*Received.*shape \(4, 2\)"):
+        make([[[2, 3], [4, 5]], [[2, 3], [4, 5]]], T, 4)
+
+
+def test_rows_beyond_the_sampler():
+    with pytest.raises(ValueError, match=r"before 5\. Received: from 2 to 5"):
+        next_item_batches([[2, 5]], T, 4, sampler=UniformSampler(3))
+
+
+def test_unknown_items_of_histories():
+    """They are in no set of what negatives avoid; a user's own items all are."""
+    sampler = UniformSampler(4)
+    sequences = [[1, 2, 3, 1, 4], [1, 1], [5, 1, 2]]
+    batches = next_item_batches(sequences, T, 3, sampler=sampler, num_negatives=50)
+    x, y = batches[0]
+    rows = np.concatenate([x["items"], y["next_item"]], 1)
+    assert len(rows) == 3
+    for row, negatives in zip(rows, y["negatives"]):
+        assert set(negatives.flat) == {2, 3, 4, 5} - set(row.tolist())
+
+
 def test_windows_that_would_lose_pairs():
     with pytest.raises(ValueError, match=r"`stride` must be at most.*stride=9, max"):
         next_item_batches(SEQUENCES, T, 4, stride=9)
