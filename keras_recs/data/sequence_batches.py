@@ -60,7 +60,8 @@ class SequenceBatches(keras.utils.PyDataset):
                     f"{argument}={value}"
                 )
         kept = [np.atleast_1d(sequence) for sequence in sequences]
-        kept = [sequence for sequence in kept if len(sequence) > 1]
+        self.numbers = np.flatnonzero([len(sequence) > 1 for sequence in kept])  # (U,)
+        kept = [kept[number] for number in self.numbers]
         if not kept:
             raise ValueError(
                 "`sequences` must hold a user with two items at least. Received: "

@@ -4,6 +4,7 @@ import heapq
 
 import numpy as np
 
+from keras_recs.data.negatives.log_expected import log_expected
 from keras_recs.data.sequence_batches import SequenceBatches
 
 
@@ -105,10 +106,9 @@ class SessionSequences(SequenceBatches):
         num_rows = self._first_row + self._sampler.num_items
         shares = np.bincount(targets, minlength=num_rows) / len(targets)
         expected = shares * self.batch_size * self.max_length
-        drawn = self._sampler.log_probability(np.arange(self._sampler.num_items))
-        expected[self._first_row :] += self._num_negatives * np.exp(drawn)
-        # Of rows that never are one, any number does.
-        return np.log(np.where(expected > 0, expected, 1.0)).astype("float32")
+        return log_expected(
+            expected, self._sampler, self._num_negatives, self._first_row
+        )
 
 
 def _emptiest_slots(sizes, num_slots):
