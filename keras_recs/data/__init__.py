@@ -21,6 +21,7 @@ from keras_recs.data.negatives.cached_sampler import CachedSampler
 from keras_recs.data.negatives.hard_negatives import HardNegatives
 from keras_recs.data.negatives.in_batch_negatives import in_batch_negatives
 from keras_recs.data.negatives.item_sets import ItemSets
+from keras_recs.data.negatives.negative_weights import NegativeWeights
 from keras_recs.data.negatives.popularity_sampler import PopularitySampler
 from keras_recs.data.negatives.uniform_sampler import UniformSampler
 from keras_recs.data.next_item_batches import next_item_batches
@@ -46,6 +47,7 @@ __all__ = [
     "DownSampleNegatives",
     "HardNegatives",
     "ItemSets",
+    "NegativeWeights",
     "PopularitySampler",
     "RateTable",
     "Split",

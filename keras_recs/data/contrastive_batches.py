@@ -42,8 +42,10 @@ def contrastive_batches(
         item has none.
 
     Raises:
-        ValueError: if no user has two items, for sizes that are not positive and for
-            an empty list of alterations.
+        TypeError: for items that are no integers, and for `HardNegatives`, which cannot
+            draw without a model.
+        ValueError: if no user has two items, for rows that the table cannot have, for
+            sizes that are not positive and for an empty list of alterations.
 
     Example:
     >>> batches = keras_recs.data.contrastive_batches([[2, 3, 4]], 3, 1)

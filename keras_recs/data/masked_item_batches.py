@@ -45,8 +45,9 @@ def masked_item_batches(
         history; an example with less masks has 0 in both after them.
 
     Raises:
-        ValueError: if no user has two items, and for sizes and rates that are out of
-            range.
+        TypeError: for items that are no integers.
+        ValueError: if no user has two items, and for rows, sizes and rates that are
+            out of range.
 
     Example:
     >>> batches = keras_recs.data.masked_item_batches([[2, 3, 4]], 5, 1, last_rate=0)

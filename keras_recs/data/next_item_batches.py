@@ -14,6 +14,10 @@ def next_item_batches(
     stride=None,
     drop_remainder=False,
     seed=0,
+    shared=False,
+    correct=False,
+    negative_weights=None,
+    with_seen=False,
 ):
     """Batches for a `NextItemModel`, of arrays alone: no TensorFlow is needed.
 
@@ -34,9 +38,10 @@ def next_item_batches(
         batch_size: int. Examples a batch.
         name: string. The model's input. Defaults to `"items"`.
         sampler: of `keras_recs.data`, such as `UniformSampler(num_items)`, whose ids
-            count from the first item. Negatives are never items of the user's sequence.
-            Defaults to `None`: the model draws by itself, or needs none.
-        num_negatives: int. Draws a place. Defaults to `1`.
+            count from the first item. Negatives are never items of the user's
+            sequence, unless they are shared. Defaults to `None`: the model draws by
+            itself, or needs none.
+        num_negatives: int. Draws a place, or a batch. Defaults to `1`.
         first_row: int. First row that is an item. Defaults to `2`.
         lengths: ints below `max_length`, each of which is compiled once. Defaults to
             `None`: all batches are as long.
@@ -48,14 +53,36 @@ def next_item_batches(
         drop_remainder: bool. Leave the last, smaller batch out, with `lengths` one of
             each. Defaults to `False`.
         seed: int. Of the order and the draws. Defaults to `0`.
+        shared: bool. Draw once a batch, for a model that shares negatives, such as
+            `gru4rec`. Defaults to `False`.
+        correct: bool. Give the log of how often an item is expected among the draws of
+            a place, from which the user's items are not taken out, and where they are
+            shared among all candidates of a batch; for losses that estimate a softmax
+            over all items. Defaults to `False`.
+        negative_weights: function of users `(B,)`, numbers of `sequences`, targets
+            `(B, T)` and negatives `(B, T, n)`, or `(n,)` if shared, that says what each
+            negative weighs: `(B, T, n)`, or of shared ones also `(n,)`, at least 0.
+            Items count from 0; −1 is no item. Such as `NegativeWeights`, for near
+            duplicates and what was seen and not chosen. Defaults to `None`: all weigh
+            1.
+        with_seen: bool. Add `"seen"`, all items of the user before the last target,
+            which evaluation leaves out as candidates where it is not told otherwise;
+            without it those of the T places. Defaults to `False`.
 
     Returns:
         `keras.utils.PyDataset` of `({name: (B, T), …}, {"next_item": (B, T)})` in
-        int32, with a sampler also `"negatives"` `(B, T, n)`.
+        int32, with a sampler also `"negatives"` `(B, T, n)` or shared `(n,)`; to
+        correct `"log_counts"` `(B, T, 1 + n)` or `(B·T + n,)` of targets and negatives,
+        and `"negative_weights"`, both float32; with `with_seen` `"seen"` `(B, S)`,
+        padded on the left as far as the longest history.
 
     Raises:
-        ValueError: if no user has two items, for sizes that are not positive, for
-            lengths above `max_length` and a stride that would lose pairs.
+        TypeError: for items that are no integers, and for `HardNegatives`, which cannot
+            draw without a model.
+        ValueError: if no user has two items, for rows that the table cannot have, for
+            sizes that are not positive, for lengths above `max_length`, a stride that
+            would lose pairs, weights of another shape or below 0, and what needs a
+            sampler without one.
     """
     from keras_recs.data.next_item_sequences import NextItemSequences
 
@@ -66,6 +93,10 @@ def next_item_batches(
         first_row,
         lengths,
         stride,
+        shared,
+        correct,
+        negative_weights,
+        with_seen,
         sequences=sequences,
         max_length=max_length,
         batch_size=batch_size,

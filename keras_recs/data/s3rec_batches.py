@@ -27,7 +27,7 @@ def s3rec_batches(
     Args:
         sequences: list of int arrays: rows of the items' table by user, oldest first.
             Users with less than two items are left out.
-        max_length: int. T.
+        max_length: int of at least 2. T.
         batch_size: int. Examples a batch.
         sampler: of `keras_recs.data`, such as `UniformSampler(num_items)`, whose ids
             count from the first item.
@@ -48,8 +48,10 @@ def s3rec_batches(
         `"other_segment"`, the same with the other user's segment in its place.
 
     Raises:
-        ValueError: if there are less than two users with two items, and for sizes and
-            rates that are out of range.
+        TypeError: for items that are no integers, and for `HardNegatives`, which cannot
+            draw without a model.
+        ValueError: if there are less than two users with two items, and for rows,
+            sizes and rates that are out of range.
 
     Example:
     >>> sampler = keras_recs.data.UniformSampler(6)

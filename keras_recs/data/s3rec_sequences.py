@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_recs.data.negatives.item_sets import ItemSets
 from keras_recs.data.sequence_batches import SequenceBatches
 
 
@@ -21,13 +20,19 @@ class S3RecSequences(SequenceBatches):
         **kwargs: of `SequenceBatches`.
 
     Raises:
-        ValueError: for a rate that is out of range, and for less than two users.
+        ValueError: for a rate or a length that is out of range, and for less than two
+            users.
     """
 
     def __init__(
         self, name, sampler, mask_rate, mask_row, first_row, each_place, **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, sampler=sampler, first_row=first_row)
+        if self.max_length < 2:
+            raise ValueError(
+                "`max_length` must be at least 2: a segment is at most half of what is "
+                f"there. Received: max_length={self.max_length}"
+            )
         if not 0 <= mask_rate <= 1:
             raise ValueError(
                 f"`mask_rate` must be from 0 to 1. Received: mask_rate={mask_rate}"
@@ -38,14 +43,11 @@ class S3RecSequences(SequenceBatches):
                 f"is compared with another user's. Received: {len(self.ends)}"
             )
         self._name = name
-        self._sampler = sampler
         self._mask_rate = mask_rate
         self._mask_row = mask_row
-        self._first_row = first_row
         lengths = self.ends - self.starts
         self._users = np.repeat(np.arange(len(lengths)), lengths)  # of each place
-        splits = np.concatenate([[0], self.ends])
-        self._own = ItemSets(self.items - first_row, splits, sampler.num_items)
+        self._own = self.own_items()
         self._last = self.ends - 1
         if each_place:
             is_first = np.zeros(len(self.items), bool)

@@ -5,6 +5,9 @@ import abc
 import keras
 import numpy as np
 
+from keras_recs.data.negatives.hard_negatives import HardNegatives
+from keras_recs.data.negatives.item_sets import ItemSets
+
 
 class SequenceBatches(keras.utils.PyDataset):
     """Batches of an epoch by their number; a subclass says what an example is.
@@ -18,27 +21,47 @@ class SequenceBatches(keras.utils.PyDataset):
         seed: int. Of the order and the draws.
         columns: dict of input name to a list of int arrays that stand beside
             `sequences`, or `None`.
+        sampler: sampler of negatives, or `None`.
+        first_row: int. First row that is an item.
 
     Attributes:
         epoch: int. Which order comes next; it may be set.
 
     Raises:
-        ValueError: if no user has two items, for sizes that are not positive, and for
-            columns of other lengths than the sequences.
+        TypeError: for items that are no integers, and for `HardNegatives`.
+        ValueError: if no user has two items, for rows that the table cannot have, for
+            sizes that are not positive, and for columns of other lengths than the
+            sequences.
     """
 
     def __init__(
-        self, sequences, max_length, batch_size, drop_remainder, seed, columns=None
+        self,
+        sequences,
+        max_length,
+        batch_size,
+        drop_remainder,
+        seed,
+        columns=None,
+        sampler=None,
+        first_row=2,
     ):
         super().__init__()
+        if isinstance(sampler, HardNegatives):
+            raise TypeError(
+                "`sampler` must draw without a model, and HardNegatives needs its "
+                "scores: give the sampler of its pool here, and build the model with "
+                "`NextItemModel(hard_negatives=…)` or set that attribute of it. "
+                f"Received: sampler={sampler!r}"
+            )
         for argument, value in (("max_length", max_length), ("batch_size", batch_size)):
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(
                     f"`{argument}` must be a positive integer. Received: "
                     f"{argument}={value}"
                 )
-        kept = [np.asarray(sequence, "int64") for sequence in sequences]
-        kept = [sequence for sequence in kept if len(sequence) > 1]
+        kept = [np.atleast_1d(sequence) for sequence in sequences]
+        self.numbers = np.flatnonzero([len(sequence) > 1 for sequence in kept])  # (U,)
+        kept = [kept[number] for number in self.numbers]
         if not kept:
             raise ValueError(
                 "`sequences` must hold a user with two items at least. Received: "
@@ -52,7 +75,10 @@ class SequenceBatches(keras.utils.PyDataset):
         lengths = np.array([len(sequence) for sequence in kept])
         self.ends = np.cumsum(lengths)  # (U,)
         self.starts = self.ends - lengths
-        self.items = np.concatenate(kept).astype("int32")
+        end = 2**31 if sampler is None else first_row + sampler.num_items
+        self.items = _checked_rows(np.concatenate(kept), end)
+        self._sampler = sampler
+        self._first_row = first_row
         self.columns = {
             name: _joined(name, values, sequences)
             for name, values in (columns or {}).items()
@@ -106,6 +132,14 @@ class SequenceBatches(keras.utils.PyDataset):
         is_there = places >= self.starts[users, None] + since
         return places * is_there, is_there
 
+    def own_items(self):
+        """`ItemSets` of what each user has, numbered from 0; without unknown items."""
+        is_item = self.items >= self._first_row
+        counts = np.concatenate([[0], np.cumsum(is_item)])
+        splits = counts[np.concatenate([[0], self.ends])]
+        items = self.items[is_item] - self._first_row
+        return ItemSets(items, splits, self._sampler.num_items)
+
     def columns_at(self, places, is_there):
         """What stands in the columns: dict of int32 `(B, T)`, 0 where nothing is."""
         return {
@@ -132,6 +166,24 @@ class SequenceBatches(keras.utils.PyDataset):
     def on_epoch_end(self):
         """The next epoch has another order."""
         self.epoch += 1
+
+
+def _checked_rows(items, end):
+    """The items of all users as int32."""
+    if items.ndim != 1 or items.dtype.kind not in "iu":
+        raise TypeError(
+            "`sequences` must hold integers, a list of each user: rows of the items' "
+            "table. Items of another kind: number them, such as by "
+            "`np.unique(items, return_inverse=True)` plus `first_row`. Received: "
+            f"dtype={items.dtype}, shape {items.shape}"
+        )
+    if items.min() < 1 or items.max() >= end:
+        raise ValueError(
+            "`sequences` must be rows of the items' table, from 1 (leave 0, which is "
+            f"padding, out) and before {end}. Received: from {items.min()} to "
+            f"{items.max()}"
+        )
+    return items.astype("int32")
 
 
 def _joined(name, values, sequences):

@@ -46,8 +46,10 @@ def session_batches(
         correct `"log_counts"` `(B·L + n,)` of targets and negatives.
 
     Raises:
-        ValueError: if no session has two items, for sizes that are not positive, and
-            for a correction without a sampler.
+        TypeError: for items that are no integers, and for `HardNegatives`, which cannot
+            draw without a model.
+        ValueError: if no session has two items, for rows that the table cannot have,
+            for sizes that are not positive, and for a correction without a sampler.
 
     Example:
     >>> batches = keras_recs.data.session_batches([[2, 3, 4], [5, 6]], 1, num_steps=3)

@@ -4,6 +4,7 @@ import heapq
 
 import numpy as np
 
+from keras_recs.data.negatives.log_expected import log_expected
 from keras_recs.data.sequence_batches import SequenceBatches
 
 
@@ -20,23 +21,16 @@ class SessionSequences(SequenceBatches):
     """
 
     def __init__(self, name, sampler, num_negatives, correct, first_row, **kwargs):
-        super().__init__(**kwargs, drop_remainder=False)
+        super().__init__(
+            **kwargs, drop_remainder=False, sampler=sampler, first_row=first_row
+        )
         if correct and sampler is None:
             raise ValueError(
                 "`correct` needs a `sampler`, whose draws it is about. Received: "
                 f"correct={correct}, sampler=None"
             )
-        end = np.inf if sampler is None else first_row + sampler.num_items
-        if self.items.min() < 1 or self.items.max() >= end:
-            raise ValueError(
-                "`sequences` must be rows of the items' table, from 1 (0 is padding) "
-                f"and before {end}. Received: from {self.items.min()} to "
-                f"{self.items.max()}"
-            )
         self._name = name
-        self._sampler = sampler
         self._num_negatives = num_negatives
-        self._first_row = first_row
         self._is_first = np.zeros(len(self.items), bool)
         self._is_first[self.starts] = True
         # Longest first to the emptiest slot: they end at about the same time.
@@ -117,10 +111,9 @@ class SessionSequences(SequenceBatches):
         num_rows = self._first_row + self._sampler.num_items
         shares = np.bincount(targets, minlength=num_rows) / len(targets)
         expected = shares * self.batch_size * self.max_length
-        drawn = self._sampler.log_probability(np.arange(self._sampler.num_items))
-        expected[self._first_row :] += self._num_negatives * np.exp(drawn)
-        # Of rows that never are one, any number does.
-        return np.log(np.where(expected > 0, expected, 1.0)).astype("float32")
+        return log_expected(
+            expected, self._sampler, self._num_negatives, self._first_row
+        )
 
 
 def _emptiest_slots(sizes, num_slots):

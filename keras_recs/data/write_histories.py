@@ -99,7 +99,8 @@ def write_histories(
 
     Raises:
         ValueError: for a schema that is not as said, another kind of split, a stride
-            that would lose events, a bad row, and a folder that is there.
+            that would lose events, a bad row, files without an event, and a folder that
+            is there.
 
     Example:
         feature = keras_recs.SequenceFeature("movie", max_length=200, padding="left")
@@ -131,10 +132,15 @@ def write_histories(
             for _, *block in reading:
                 times.writelines(block)
         bad_rows.close()
+        pieces = [piece for final, *_ in reading.finals for piece in final]
+        if not pieces:
+            raise ValueError(
+                "`files` must hold an event at least: there is none, or all are bad "
+                f"rows. Received: files={files!r}"
+            )
         cut_offs = None
         if split.kind == "time":
             cut_offs = split.cut_offs or time_cut_offs(work / "times", split.fractions)
-        pieces = [piece for final, *_ in reading.finals for piece in final]
         with contextlib.ExitStack() as stack:
             opened = [
                 stack.enter_context(open(new / f"{name}.jsonl", "w", encoding="utf-8"))

@@ -11,6 +11,8 @@ from keras_recs.losses import CandidateBinaryCrossentropy, catalogue_cross_entro
 from keras_recs.losses.candidate_loss import CandidateLoss
 from keras_recs.register import register
 
+OF_NEGATIVES = ("negative_weights", "log_counts")
+
 
 @register
 class NextItemModel(keras.Model):
@@ -22,13 +24,19 @@ class NextItemModel(keras.Model):
     the cross-entropy over the whole catalogue, computed in chunks. With it each target
     stands beside so many uniform draws, or beside what the data give as `"negatives"`
     `(B, T, n)`, and the compiled loss, such as `CandidateBinaryCrossentropy()`, sees
-    their scores. The mean is over the places that have a target.
+    their scores. The mean is over the places that have a target. `"negative_weights"`
+    of their shape say what each negative counts, and `"log_counts"` `(B, T, 1 + n)`,
+    the log of how often the target and its negatives are expected to be drawn, is
+    subtracted from scores, for losses of a temperature of 1. With `hard_negatives` of
+    the n negatives of a place those alone count that the loss would see with the
+    highest scores; nothing is learned through the choice.
 
     With `shares_negatives` all places of a batch share the draws, `"negatives"` `(n,)`,
     and have each other's targets as negatives too: the scores of all places are one
     matrix product. An item that a place's own target is does not count as its negative.
     What the data give as `"log_counts"` `(B·T + n,)`, the log of how often each of the
-    targets and negatives is expected among them, is subtracted from their scores.
+    targets and negatives is expected among them, is subtracted from their scores;
+    `"negative_weights"` are `(n,)` or `(B, T, n)`.
 
     Where most places have none the data may give `"places"` `(B, M)` and the targets
     there, `"next_item"` `(B, M)`: nothing is scored elsewhere, and the loss is the
@@ -52,11 +60,15 @@ class NextItemModel(keras.Model):
         shares_negatives: bool. One set of candidates a batch. Defaults to `False`.
         separate: bool. Score with another table than events are read from, as wide as
             the states. Defaults to `False`.
+        hard_negatives: int. Negatives of a place that count, those with the highest
+            scores; not with `shares_negatives`. The attribute may be set before a model
+            is compiled. Defaults to `None`: all.
 
     Raises:
         ValueError: for a layer that the model does not have, for numbers that are not
-            positive, for a mask that is padding or an item, and for one where the table
-            reads no input of the model.
+            positive, for a mask that is padding or an item, for one where the table
+            reads no input of the model, for hard negatives that are shared, and in
+            training for negatives that the data give in another shape.
     """
 
     def __init__(
@@ -72,6 +84,7 @@ class NextItemModel(keras.Model):
         mask_row=None,
         shares_negatives=False,
         separate=False,
+        hard_negatives=None,
         **kwargs,
     ):
         super().__init__(inputs, outputs, **kwargs)
@@ -111,6 +124,7 @@ class NextItemModel(keras.Model):
         self.mask_row = mask_row
         self.shares_negatives = shares_negatives
         self.separate = separate
+        self.hard_negatives = hard_negatives
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._candidate_loss = None
         self.item_table = table = self.get_layer(items)
@@ -130,6 +144,24 @@ class NextItemModel(keras.Model):
                 table.num_rows, 1, table.num_shards, "zeros", name="item_biases"
             )
             self.item_biases.build()
+
+    @property
+    def hard_negatives(self):
+        """How many negatives of a place count, or `None`: all."""
+        return self._hard_negatives
+
+    @hard_negatives.setter
+    def hard_negatives(self, number):
+        """Sets it; see the class."""
+        if number is not None and (
+            not isinstance(number, int) or number < 1 or self.shares_negatives
+        ):
+            raise ValueError(
+                "`hard_negatives` must be a positive integer, of a model whose places "
+                "have negatives of their own, or None: all count. Received: "
+                f"hard_negatives={number!r}, shares_negatives={self.shares_negatives}"
+            )
+        self._hard_negatives = number
 
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, **kwargs):
         """As `keras.Model.compile`.
@@ -284,28 +316,52 @@ class NextItemModel(keras.Model):
         return losses if training else ops.sum(losses * weights)
 
     def _over_candidates(self, states, targets, is_there, y):
-        negatives = y.get("negatives")
-        given = [] if negatives is None else [negatives]
+        names = [key for key in ("negatives", *OF_NEGATIVES) if key in y]
+        _check_negatives(y, "(batch, places, n)", 3)
         states, targets, is_there, *given = _with_target(
-            is_there, states, targets, is_there, *given
+            is_there, states, targets, is_there, *(y[key] for key in names)
         )
-        if given:
-            (negatives,) = given  # (N, n)
-        else:
-            shape = (ops.shape(targets)[0], self.num_negatives)
-            negatives = self._draw(shape)  # (N, n)
+        given = dict(zip(names, given))
+        negatives = given.get("negatives")  # (N, n)
+        if negatives is None:
+            negatives = self._draw((ops.shape(targets)[0], self.num_negatives))
         positives = ops.expand_dims(ops.cast(targets, negatives.dtype), -1)
-        rows = ops.concatenate([positives, negatives], axis=-1)  # (N, 1 + n)
-        scores = self.score(states, rows)
         # Neither padding nor a draw that is the target itself.
         counts = ops.logical_and(
             ops.not_equal(negatives, 0), ops.not_equal(negatives, positives)
         )
-        counts = ops.concatenate([ops.ones_like(positives) > 0, counts], axis=-1)
-        counts = ops.cast(counts, "float32") * ops.expand_dims(is_there, -1)
-        return self._candidate_loss(counts, scores)
+        counts = ops.cast(counts, "float32")
+        if "negative_weights" in given:
+            counts = counts * ops.cast(given["negative_weights"], "float32")
+        logs = ops.zeros((), "float32")
+        if "log_counts" in given:
+            logs = ops.cast(given["log_counts"], "float32")  # (N, 1 + n)
+        if self.hard_negatives is not None:
+            negatives, counts, logs = self._hardest(states, negatives, counts, logs)
+        rows = ops.concatenate([positives, negatives], axis=-1)  # (N, 1 + n)
+        scores = self.score(states, rows) - logs
+        own = ops.ones_like(positives, dtype="float32")
+        counts = ops.concatenate([own, counts], axis=-1)
+        return self._candidate_loss(counts * ops.expand_dims(is_there, -1), scores)
+
+    def _hardest(self, states, negatives, counts, logs):
+        """Of negatives `(N, n)` those that count with the highest scores, `(N, k)`."""
+        number = min(self.hard_negatives, negatives.shape[-1])
+        scores = ops.stop_gradient(self.score(states, negatives))
+        if len(logs.shape):
+            scores = scores - logs[:, 1:]
+        scores = ops.where(counts > 0, scores, -np.inf)
+        _, best = ops.top_k(scores, number)  # (N, k)
+        negatives, counts = (
+            ops.take_along_axis(array, best, axis=-1) for array in (negatives, counts)
+        )
+        if len(logs.shape):
+            others = ops.take_along_axis(logs[:, 1:], best, axis=-1)
+            logs = ops.concatenate([logs[:, :1], others], axis=-1)
+        return negatives, counts, logs
 
     def _over_shared(self, states, targets, is_there, y):
+        _check_negatives(y, "(n,), which all places share", 1)
         negatives = y.get("negatives")
         if negatives is None:
             negatives = self._draw((self.num_negatives,))
@@ -320,6 +376,12 @@ class NextItemModel(keras.Model):
             scores = scores - logs
         counts = ops.logical_and(rows >= self.first_row, ops.not_equal(rows, targets))
         counts = ops.cast(counts, "float32") * is_there  # (N, C)
+        if "negative_weights" in y:
+            weights = ops.cast(y["negative_weights"], "float32")
+            weights = ops.reshape(weights, (-1, ops.shape(negatives)[0]))  # (1 or N, n)
+            size = ops.shape(targets)[0]
+            weights = counts[:, size:] * weights
+            counts = ops.concatenate([counts[:, :size], weights], axis=-1)
         return self._candidate_loss(
             ops.concatenate([is_there, counts], axis=-1),
             ops.concatenate([own, scores], axis=-1),  # (N, 1 + C)
@@ -348,6 +410,7 @@ class NextItemModel(keras.Model):
             "mask_row": self.mask_row,
             "shares_negatives": self.shares_negatives,
             "separate": self.separate,
+            "hard_negatives": self.hard_negatives,
         }
 
     @classmethod
@@ -355,6 +418,17 @@ class NextItemModel(keras.Model):
         """The model of a configuration."""
         plain = keras.saving.deserialize_keras_object(config.pop("model"))
         return cls(plain.input, plain.output, name=plain.name, **config)
+
+
+def _check_negatives(y, expected, rank):
+    if "negatives" in y and len(y["negatives"].shape) != rank:
+        shared = rank == 1
+        raise ValueError(
+            f"`negatives` of this model must be {expected}. Make the batches with "
+            f"`shared={shared}`, or the model with `shares_negatives={not shared}`. "
+            f"Received: negatives.shape={tuple(y['negatives'].shape)}, "
+            f"next_item.shape={tuple(y['next_item'].shape)}"
+        )
 
 
 def _appended(rows, fill):

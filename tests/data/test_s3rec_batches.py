@@ -100,6 +100,17 @@ def test_segments_of_the_longest_user():
     assert ((y["segment"] > 1).sum(1) <= 2).all()
 
 
+def test_unknown_items():
+    sequences = [[1, *items] for items in SEQUENCES if len(items) > 1]
+    for seed in range(5):
+        rows, y = epoch_of(make(sequences=sequences, seed=seed))
+        whole = np.where(y["masked_items"] > 0, y["masked_items"], rows)
+        assert (whole == 1).any()
+        for items, negatives in zip(whole, y["negatives"]):
+            own = SEQUENCES[OWNER[items[-1]]]
+            assert not np.isin(negatives, [1, *own]).any()
+
+
 def test_epochs():
     def contents(seed, epoch):
         batches = make(seed=seed)
@@ -121,5 +132,9 @@ def test_epochs():
 def test_bad_input():
     with pytest.raises(ValueError, match=r"`mask_rate` must be.*mask_rate=1\.5"):
         make(mask_rate=1.5)
+    with pytest.raises(ValueError, match=r"`max_length` must be at least 2.*=1"):
+        s3rec_batches(SEQUENCES, 1, 4, SAMPLER)
+    with pytest.raises(ValueError, match=r"before 62\. Received: from 2 to 62"):
+        make(sequences=[[2, 3], [4, 62]])
     with pytest.raises(ValueError, match=r"two users.*Received: 1"):
         make(sequences=[[2, 3], [4]])

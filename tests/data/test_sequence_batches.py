@@ -5,7 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_recs.data import UniformSampler, masked_item_batches, next_item_batches
+from keras_recs.data import (
+    HardNegatives,
+    ItemSets,
+    NegativeWeights,
+    PopularitySampler,
+    UniformSampler,
+    masked_item_batches,
+    next_item_batches,
+)
 
 NUM_ITEMS = 60
 # Lengths from 1, which is left out, to 12; each item is in one place alone.
@@ -122,6 +130,136 @@ def test_windows(stride):
     assert newest < set(map(tuple, rows))
 
 
+# === What belongs to negatives ===
+
+POPULARITY = np.random.default_rng(5).integers(0, 4, NUM_ITEMS)
+POPULARITY[50:] = 2  # some items are never drawn
+CHANCES = np.sqrt(POPULARITY) / np.sqrt(POPULARITY).sum()
+
+
+def test_expected_draws_of_a_place():
+    sampler = PopularitySampler(POPULARITY, 0.5)
+    options = {"sampler": sampler, "num_negatives": 5, "correct": True}
+    _, y = epoch_of(next_item_batches(SEQUENCES, T, 4, **options))
+    assert y["log_counts"].shape == (9, T, 6) and y["log_counts"].dtype == np.float32
+    rows = np.concatenate([y["next_item"][..., None], y["negatives"]], -1)
+    least = CHANCES[CHANCES > 0].min()
+    expected = np.log(5 * np.maximum(CHANCES, least))[np.maximum(rows - 2, 0)]
+    there = np.broadcast_to(y["next_item"][..., None] > 0, rows.shape)
+    np.testing.assert_allclose(y["log_counts"][there], expected[there], rtol=1e-5)
+    assert np.isfinite(y["log_counts"]).all()
+    assert (CHANCES[rows[there] - 2] == 0).any(), "targets that are never drawn"
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 3}, {"lengths": (3,)}])
+def test_shared_draws(options):
+    sampler = PopularitySampler(POPULARITY + 1, 0.5)
+    batches = next_item_batches(
+        SEQUENCES,
+        T,
+        4,
+        sampler=sampler,
+        num_negatives=50,
+        shared=True,
+        correct=True,
+        **options,
+    )
+    parts = [batches[number] for number in range(batches.num_batches)]
+    counts = np.zeros(NUM_ITEMS)
+    for _, y in parts:
+        np.add.at(counts, y["next_item"][y["next_item"] > 0] - 2, 1)
+    chances = np.sqrt(POPULARITY + 1) / np.sqrt(POPULARITY + 1).sum()
+    expected = np.log(counts / len(parts) + 50 * chances)
+    drawn = set()
+    for x, y in parts:
+        assert y["negatives"].shape == (50,) and y["negatives"].dtype == np.int32
+        drawn.add(tuple(y["negatives"]))
+        rows = np.concatenate([y["next_item"].reshape(-1), y["negatives"]])
+        assert y["log_counts"].shape == rows.shape and len(rows) == 50 + x["items"].size
+        there = rows > 0
+        np.testing.assert_allclose(
+            y["log_counts"][there], expected[rows[there] - 2], rtol=1e-5
+        )
+    assert len(drawn) == len(parts)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_weights_of_negatives(shared):
+    """Near duplicates and skipped items; users are numbers of all sequences."""
+    near = [[(item + 17) % NUM_ITEMS, (item + 29) % NUM_ITEMS] for item in range(60)]
+    duplicates = ItemSets(np.ravel(near), np.arange(0, 121, 2), NUM_ITEMS)
+    skips = [np.arange(user, 60, 7) for user in range(len(SEQUENCES))]
+    splits = np.cumsum([0, *map(len, skips)])
+    skipped = ItemSets(np.concatenate(skips), splits, NUM_ITEMS)
+    weigh = NegativeWeights(duplicates, 0.1, skipped, 3.0)
+    batches = next_item_batches(
+        SEQUENCES,
+        T,
+        4,
+        sampler=UniformSampler(NUM_ITEMS),
+        num_negatives=20,
+        shared=shared,
+        negative_weights=weigh,
+        stride=3,
+    )
+    found = set()
+    for number in range(batches.num_batches):
+        x, y = batches[number]
+        weights = y["negative_weights"]
+        assert weights.shape == (*y["next_item"].shape, 20)
+        assert weights.dtype == np.float32
+        for place in zip(*np.nonzero(y["next_item"])):
+            (user,) = [i for i, s in enumerate(SEQUENCES) if x["items"][place] in s]
+            negatives = y["negatives"] if shared else y["negatives"][place]
+            for negative, weight in zip(negatives - 2, weights[place]):
+                is_near = negative in near[y["next_item"][place] - 2]
+                expected = (0.1 if is_near else 1) * (
+                    3 if negative in skips[user] else 1
+                )
+                assert weight == pytest.approx(expected)
+                found.add(round(expected, 2))
+    assert found == {0.1, 0.3, 1, 3}
+
+
+def test_weights_of_another_kind():
+    options = {"sampler": UniformSampler(NUM_ITEMS), "num_negatives": 3}
+
+    def first(weights, **more):
+        batches = next_item_batches(
+            SEQUENCES, T, 4, negative_weights=lambda *_: weights, **options, **more
+        )
+        return batches[0][1]["negative_weights"]
+
+    np.testing.assert_array_equal(first(np.arange(3.0), shared=True), [0, 1, 2])
+    with pytest.raises(ValueError, match=r"\(4, 8, 3\) of at least.*shape \(3,\)"):
+        first(np.ones(3))
+    with pytest.raises(ValueError, match=r"or \(3,\) of at least 0.*least -1\.0"):
+        first(np.array([1, -1, 1]), shared=True)
+    with pytest.raises(ValueError, match=r"must be at least 0.*skipped_weight=-0\.5"):
+        NegativeWeights(skipped_weight=-0.5)
+
+
+def test_what_needs_a_sampler():
+    for option in ({"shared": True}, {"correct": True}, {"negative_weights": len}):
+        with pytest.raises(ValueError, match=r"need a `sampler`.*sampler=None"):
+            next_item_batches(SEQUENCES, T, 4, **option)
+    hard = HardNegatives(UniformSampler(NUM_ITEMS), 20, 2)
+    with pytest.raises(TypeError, match=r"HardNegatives needs.*hard_negatives=…"):
+        next_item_batches(SEQUENCES, T, 4, sampler=hard)
+
+
+@pytest.mark.parametrize("stride", [None, 3])
+def test_seen(stride):
+    """All before the last target, also what the window does not have."""
+    batches = next_item_batches(SEQUENCES, T, 4, stride=stride, with_seen=True)
+    rows, y = epoch_of(batches)
+    assert y["seen"].shape == (len(rows), 11) and y["seen"].dtype == np.int32
+    for row, targets, seen in zip(rows, y["next_item"], y["seen"]):
+        (own,) = [s.tolist() for s in SEQUENCES if row[-1] in s]
+        before = own[: own.index(targets[-1])]
+        assert seen.tolist() == [0] * (11 - len(before)) + before
+
+
 @pytest.mark.parametrize("rate", [0.2, 0.5, 1.0])
 @pytest.mark.parametrize("max_masked", [None, 3])
 def test_counts_of_masks(rate, max_masked):
@@ -233,6 +371,38 @@ def test_bad_input(make):
         make(SEQUENCES, T, 2.5)
     with pytest.raises(ValueError, match=r"two items at least.*Received: 1 sequences"):
         make([[2]], T, 4)
+
+
+@pytest.mark.parametrize("make", [next_item_batches, masked_item_batches])
+def test_bad_rows(make):
+    for rows, found in (([0, 2, 3], "0 to 3"), ([3, -7, 10**10], "-7 to 10000000000")):
+        with pytest.raises(ValueError, match=rf"must be rows.*Received: from {found}"):
+            make([[2, 3], rows], T, 4)
+    with pytest.raises(ValueError, match=r"leave 0, which is padding, out.*from 0"):
+        make(np.array([[0, 0, 2, 3], [2, 3, 4, 5]]), T, 4)
+    with pytest.raises(TypeError, match=r"must hold integers.*Received: dtype=float64"):
+        make([[2.7, 3.2], [4, 5]], T, 4)
+    with pytest.raises(TypeError, match=r"number them.*return_inverse.*dtype=<U1"):
+        make([["a", "b", "c"]], T, 4)
+    with pytest.raises(TypeError, match=r"of each user.*Received.*shape \(4, 2\)"):
+        make([[[2, 3], [4, 5]], [[2, 3], [4, 5]]], T, 4)
+
+
+def test_rows_beyond_the_sampler():
+    with pytest.raises(ValueError, match=r"before 5\. Received: from 2 to 5"):
+        next_item_batches([[2, 5]], T, 4, sampler=UniformSampler(3))
+
+
+def test_unknown_items_of_histories():
+    """They are in no set of what negatives avoid; a user's own items all are."""
+    sampler = UniformSampler(4)
+    sequences = [[1, 2, 3, 1, 4], [1, 1], [5, 1, 2]]
+    batches = next_item_batches(sequences, T, 3, sampler=sampler, num_negatives=50)
+    x, y = batches[0]
+    rows = np.concatenate([x["items"], y["next_item"]], 1)
+    assert len(rows) == 3
+    for row, negatives in zip(rows, y["negatives"]):
+        assert set(negatives.flat) == {2, 3, 4, 5} - set(row.tolist())
 
 
 def test_windows_that_would_lose_pairs():

@@ -219,6 +219,12 @@ def test_bad_input(log, tmp_path):
         write_histories(log, schema(), out, stride=T + 1)
     with pytest.raises(ValueError, match=r"needs the time of each row"):
         write_histories(log, schema(None), out, split=Split(kind="time"))
+    nothing = tmp_path / "nothing.csv"
+    nothing.write_text("user,item,time\n")
+    for split in (None, Split(kind="time"), Split(kind="none")):
+        with pytest.raises(ValueError, match=r"`files` must hold an event.*hing\.csv"):
+            write_histories(nothing, schema(), out, split=split, num_processes=1)
+        assert not out.exists()
     out.mkdir()
     (out / "mine").touch()
     with pytest.raises(ValueError, match=r"`output` must be a new folder.*out'"):

@@ -53,6 +53,34 @@ def softmax(own, others):
     return np.log(np.exp(own) + np.exp(others).sum()) - own
 
 
+@pytest.mark.parametrize("each", [False, True])
+def test_weights_of_shared_negatives(each):
+    """A weight of each negative, or of each at each place; targets weigh 1."""
+    model = make(num_slots=2)
+    model.compile("sgd", losses.SampledSoftmax())
+    x = {"items": np.array([[2, 3, 0], [9, 3, 4]]), "starts": np.eye(2, 3) > 0}
+    states = np.asarray(model(x, training=False)["states"])
+    table, biases = (
+        np.asarray(layer.tables.shards[0])
+        for layer in (model.item_table, model.item_biases)
+    )
+    weights = RNG.choice([0, 0.3, 2], (2, 3, 4) if each else 4).astype("float32")
+    of_places = np.broadcast_to(weights, (2, 3, 4)).reshape(6, 4)
+    candidates = np.array([*TARGETS.reshape(-1), *DRAWN])
+    scores = states.reshape(6, -1) @ table[candidates].T + biases[candidates, 0]
+    terms = []
+    for place, target in enumerate(TARGETS.reshape(-1)):
+        shares = np.concatenate([np.ones(6), of_places[place]])
+        shares = shares * (candidates >= 2) * (candidates != target)
+        if target >= 2:
+            wrong = (shares * np.exp(scores[place])).sum()
+            own = scores[place, place]
+            terms.append(np.log(np.exp(own) + wrong) - own)
+    y = {"next_item": TARGETS, "negatives": DRAWN, "negative_weights": weights}
+    found = model.compute_loss(y=y, y_pred={"states": states}, training=False)
+    np.testing.assert_allclose(found, np.mean(terms), rtol=1e-4)
+
+
 @pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize("embedding_dim", [None, 5])
 @pytest.mark.parametrize(
@@ -207,6 +235,30 @@ def test_learns_what_follows(carried, tmp_path):
         (state,) = loaded.get_layer("gru").carried
         assert np.abs(np.asarray(state)).max() > 0.01
         loaded.fit(batches, epochs=1, verbose=0)
+
+
+def test_whole_sequences_with_a_sampler():
+    sequences = [2 + (np.arange(4) + start) % V for start in range(V)]
+    options = {"sampler": PopularitySampler(np.ones(V)), "num_negatives": 4}
+    model = gru4rec(SCHEMA, hidden_units=(8,), seed=1)
+    model.compile(keras.optimizers.Adam(0.02), losses.SampledSoftmax())
+    batches = next_item_batches(
+        sequences,
+        T,
+        6,
+        shared=True,
+        correct=True,
+        negative_weights=lambda users, targets, negatives: np.ones(4),
+        **options,
+    )
+    history = model.fit(batches, epochs=8, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    own = next_item_batches(sequences, T, 6, **options)
+    with pytest.raises(
+        ValueError,
+        match=r"\(n,\).*`shared=True`.*shape=\(\w+, 5, 4\), next_item.*\(\w+, 5\)",
+    ):
+        model.fit(own, verbose=0)
 
 
 def test_batches_come_in_their_order():

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from keras_recs import Schema, SequenceFeature, losses
-from keras_recs.data import next_item_batches
+from keras_recs.data import (
+    ItemSets,
+    NegativeWeights,
+    PopularitySampler,
+    UniformSampler,
+    next_item_batches,
+)
+from keras_recs.evaluation import next_item_queries
 from keras_recs.models import NextItemModel, sasrec
 from tests.layers.sequence.attention_twin import block, normed
 
@@ -102,6 +109,120 @@ def test_binary_cross_entropy_of_given_negatives():
     y = {"next_item": TARGETS, "negatives": negatives}
     found = model.evaluate({"items": ROWS}, y, batch_size=4, verbose=0)
     np.testing.assert_allclose(found, np.mean(terms), rtol=1e-4)
+
+
+@pytest.mark.parametrize("hard", [None, 1, 2, 9])
+@pytest.mark.parametrize("loss", ["binary", "softmax"])
+def test_weights_and_corrections_of_negatives(loss, hard):
+    """The hardest of those that count; NumPy chooses, weighs and corrects alike."""
+    model = make()
+    model.hard_negatives = hard
+    binary = loss == "binary"
+    loss = losses.CandidateBinaryCrossentropy() if binary else losses.SampledSoftmax()
+    model.compile("sgd", loss)
+    rng = np.random.default_rng(0)
+    negatives = rng.integers(2, 2 + V, (4, T, 6)).astype("int32")
+    weights = rng.choice([0, 0.3, 1, 2], (4, T, 6)).astype("float32")
+    logs = rng.normal(size=(4, T, 7)).astype("float32")
+    states, table = states_of(model), np.asarray(model.item_table.tables.shards[0])
+    terms = []
+    for place in zip(*np.nonzero(TARGETS)):
+        right = states[place] @ table[TARGETS[place]] - logs[place][0]
+        scores = table[negatives[place]] @ states[place] - logs[place][1:]
+        counts = (negatives[place] != TARGETS[place]) & (weights[place] > 0)
+        others = sorted(zip(scores[counts], weights[place][counts]), reverse=True)
+        others = others[:hard]
+        if binary:
+            wrong = sum(w * np.log1p(np.exp(r)) for r, w in others)
+            terms.append(np.log1p(np.exp(-right)) + wrong)
+        else:
+            wrong = sum(w * np.exp(r) for r, w in others)
+            terms.append(np.log(np.exp(right) + wrong) - right)
+    y = {"next_item": TARGETS, "negatives": negatives}
+    y |= {"negative_weights": weights, "log_counts": logs}
+    found = model.evaluate({"items": ROWS}, y, batch_size=4, verbose=0)
+    np.testing.assert_allclose(found, np.mean(terms), rtol=1e-4)
+
+
+def test_hard_negatives_learn_as_if_they_were_given():
+    """No row of the pool that is not chosen moves."""
+    plain = make()
+    hard = NextItemModel(plain.input, plain.output, hard_negatives=2, num_negatives=1)
+    negatives = np.random.default_rng(0).integers(2, 2 + V, (4, T, 5)).astype("int32")
+    table = np.asarray(plain.item_table.tables.shards[0])
+    scores = np.einsum("btd,btnd->btn", states_of(plain), table[negatives])
+    scores = np.where(negatives == TARGETS[..., None], -np.inf, scores)
+    best = np.argsort(-scores, axis=-1)[..., :2]
+    chosen = np.take_along_axis(negatives, best, -1)
+    before, found = plain.get_weights(), []
+    for model, given in ((plain, chosen), (hard, negatives)):
+        model.set_weights(before)
+        model.compile(keras.optimizers.SGD(0.5))
+        model.train_on_batch(
+            {"items": ROWS}, {"next_item": TARGETS, "negatives": given}
+        )
+        found.append(model.get_weights()[:-1])  # without the seed's
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_hard_negatives_of_own_draws(tmp_path):
+    model = make(num_negatives=20)
+    model.hard_negatives = 3
+    model.compile("adam")
+    sequences = [2 + (np.arange(6) + start) % V for start in range(V)]
+    batches = next_item_batches(sequences, T, 4)
+    history = model.fit(batches, epochs=10, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.hard_negatives == 3
+    for wrong in (0, 1.5):
+        with pytest.raises(ValueError, match=rf"`hard_negatives` must.*={wrong}"):
+            model.hard_negatives = wrong
+    with pytest.raises(ValueError, match=r"negatives of their own.*shares_negatives=T"):
+        NextItemModel(
+            model.input, model.output, shares_negatives=True, hard_negatives=2
+        )
+
+
+def test_trains_on_weighed_and_corrected_draws():
+    model = make()
+    model.hard_negatives = 4
+    model.compile("adam", losses.SampledSoftmax())
+    sequences = [2 + (np.arange(6) + start) % V for start in range(V)]
+    duplicates = ItemSets([1, 0], [0, 1, 2, *[2] * (V - 2)], V)
+    batches = next_item_batches(
+        sequences,
+        T,
+        4,
+        sampler=PopularitySampler(np.arange(1, 1 + V), 0.5),
+        num_negatives=6,
+        correct=True,
+        negative_weights=NegativeWeights(duplicates),
+        with_seen=True,
+    )
+    history = model.fit(batches, validation_data=batches, epochs=10, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_what_was_seen_before_the_window():
+    """Of arrays, as of records: left out of the candidates if it is asked for."""
+    model, sequence = make(), np.arange(2, 2 + V)
+    for with_seen, expected in ((False, [1, 2, 3, 4, 5]), (True, [0, 1, 2, 3, 4, 5])):
+        batches = next_item_batches([sequence], T, 1, with_seen=with_seen)
+        ((_, targets, seen),) = next_item_queries(model, batches)
+        assert targets.tolist() == [6] and seen[0].tolist() == expected
+
+
+def test_negatives_of_another_shape():
+    model = make()
+    model.compile("sgd")
+    batches = next_item_batches(
+        [[2, 3, 4]], T, 1, sampler=UniformSampler(V), num_negatives=6, shared=True
+    )
+    with pytest.raises(ValueError, match=r"\(batch, places, n\).*`shared=False`"):
+        model.fit(batches, verbose=0)
 
 
 @pytest.mark.parametrize("num_negatives", [1, None])

@@ -15,7 +15,8 @@ class HardNegatives:
 
     The larger the pool, the harder they are, and the more of them are positives that
     nobody has seen yet. An item that is twice in the pool may be drawn twice. There is
-    no probability of an item: it depends on the scores.
+    no probability of an item: it depends on the scores. This is for loops of one's own;
+    in `fit`, `NextItemModel(hard_negatives=…)` chooses among the draws of a sampler.
 
     Args:
         sampler: draws the pool, such as `UniformSampler`.
