@@ -1,6 +1,7 @@
 """One run: training that an interruption does not lose, and its measurement."""
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -88,6 +89,35 @@ class Part:
     seen: ItemLists
 
 
+def expected_metrics(above: np.ndarray, draws: int = 100, k: int = 10) -> dict:
+    """HR@k and NDCG@k in the mean over draws with repetitions.
+
+    Args:
+        above: floats `(targets,)`, the probability that a draw is above the target.
+        draws: int.
+        k: int.
+
+    Returns:
+        Of each metric the mean, and by how much one draw for all targets leaves it (one
+        standard deviation).
+    """
+    gains = {"hit_rate": np.ones(k), "ndcg": 1 / np.log2(np.arange(k) + 2)}
+    chances = np.stack(
+        [
+            math.comb(draws, j) * above**j * (1 - above) ** (draws - j)
+            for j in range(k)
+        ],
+        axis=1,
+    )
+    found = {}
+    for name, gain in gains.items():
+        mean = chances @ gain
+        variance = chances @ gain**2 - mean**2
+        found[f"{name}@{k}"] = float(mean.mean())
+        found[f"{name}@{k} of one draw"] = float(np.sqrt(variance.sum()) / len(above))
+    return found
+
+
 def by_user(lists: ItemLists) -> tuple[ItemLists, Part, Part]:
     """Training part, validation and test: the last events of each user."""
     train, valid, test = leave_one_out(lists)
@@ -141,6 +171,13 @@ class Run:
         self.best: list[np.ndarray] = []
         self.state = {"epoch": 0, "best": -1.0, "best_epoch": 0, "seconds": 0.0}
         self.curve: list[list[float]] = []
+
+    @functools.cached_property
+    def drawn(self) -> np.ndarray:
+        """Negatives of validation, as SASRec's authors draw them."""
+        return draw_negatives(
+            self.train, self.data.num_items, distinct=False, seed=self.seed
+        )
 
     def batches(self, train: ItemLists | None = None):
         """The training part, or another one."""
@@ -266,11 +303,8 @@ class Run:
         """Metrics of the validation events, by which the best epoch is chosen."""
         if self.setting.selection == "full":
             return self.catalogue(self.valid)
-        drawn = draw_negatives(
-            self.train, self.data.num_items, distinct=False, seed=self.seed
-        )
         users = np.flatnonzero(self.valid.targets.lengths)
-        return self.among(self.valid, drawn[users], users, "optimistic")
+        return self.among(self.valid, self.drawn[users], users, "optimistic")
 
     def result(self) -> dict:
         """What the best epoch's weights give on the test events."""
@@ -308,10 +342,29 @@ class Run:
                 positives, self.data.num_items, distinct=distinct, seed=self.seed
             )
             found[name] = self.among(self.test, drawn[users], users, ties)
+        found["authors, expected"] = self.expected()
         if self.data.negatives is not None:
             given = self.data.negatives[users]
             found["given"] = self.among(self.test, given, users, "pessimistic")
         return found
+
+    def expected(self) -> dict[str, float]:
+        """What the authors' protocol gives in the mean over all draws.
+
+        Each of the draws is above the target with the same probability, so their number
+        is binomial.
+        """
+        test = self.test.targets
+        users = np.flatnonzero(test.lengths)
+        queries = queries_of(
+            self.query_model, self.test.history, self.setting.max_length
+        )
+        vectors, biases = self.model.item_vectors()
+        ranks = catalogue_ranks(
+            queries[users], vectors, test.items, biases, _of(self.train, users)
+        )
+        kept = self.data.num_items - self.train.lengths[users]
+        return expected_metrics((ranks - 1) / kept)
 
     def catalogue(self, part: Part):
         """Metrics over all items but those seen."""

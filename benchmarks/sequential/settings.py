@@ -165,6 +165,32 @@ SETTINGS = {
         patience=25,
         selection="authors",
     ),
+    "ml-1m sasrec bce 16 annealed": _movielens(
+        arguments={"embedding_dim": 64, "num_negatives": 16},
+        loss="bce",
+        unseen_negatives=True,
+        anneals=True,
+        epochs=300,
+        patience=30,
+        selection="authors",
+    ),
+    "ml-1m gsasrec annealed": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": 256, "dropout": 0.3},
+        loss="gbce",
+        anneals=True,
+        epochs=200,
+        patience=20,
+        selection="authors",
+    ),
+    "ml-1m sasrec bce 16 128 annealed": _movielens(
+        arguments={"embedding_dim": 128, "num_negatives": 16, "dropout": 0.3},
+        loss="bce",
+        unseen_negatives=True,
+        anneals=True,
+        epochs=200,
+        patience=20,
+        selection="authors",
+    ),
     "ml-1m sasrec ce": _movielens(
         arguments={"embedding_dim": 64, "num_negatives": None}
     ),
