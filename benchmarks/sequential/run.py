@@ -103,10 +103,7 @@ def expected_metrics(above: np.ndarray, draws: int = 100, k: int = 10) -> dict:
     """
     gains = {"hit_rate": np.ones(k), "ndcg": 1 / np.log2(np.arange(k) + 2)}
     chances = np.stack(
-        [
-            math.comb(draws, j) * above**j * (1 - above) ** (draws - j)
-            for j in range(k)
-        ],
+        [math.comb(draws, j) * above**j * (1 - above) ** (draws - j) for j in range(k)],
         axis=1,
     )
     found = {}
