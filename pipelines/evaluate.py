@@ -36,6 +36,7 @@ from absl import flags
 from pipelines.evaluate_catalogue import evaluate_catalogue
 from pipelines.importance import importance_table, measure_importance
 from pipelines.run_program import run_program
+from pipelines.stored_config import excludes_seen
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")
@@ -50,7 +51,10 @@ EXAMPLES = flags.DEFINE_integer(
     "importance_examples", 100_000, "Examples to shuffle; they are held in memory.", 1
 )
 EXCLUDE_SEEN = flags.DEFINE_bool(
-    "exclude_seen", True, "Of sequences: items of a history are no candidates."
+    "exclude_seen",
+    None,
+    "Of sequences: items of a history are no candidates. Default: as the run was "
+    "validated.",
 )
 flags.mark_flags_as_required(["workdir", "data"])
 
@@ -117,7 +121,12 @@ def evaluate_run(workdir: Path, files: list[str], name: str, batch_size: int) ->
     predictions = None
     if isinstance(model, keras_recs.models.NextItemModel):
         results, ranks = evaluate_catalogue(
-            model, schema, workdir, files, batch_size, EXCLUDE_SEEN.value
+            model,
+            schema,
+            workdir,
+            files,
+            batch_size,
+            excludes_seen(workdir, EXCLUDE_SEEN.value),
         )
         keras_recs.evaluation.plot_ranks(
             ranks, plots / f"{name}_ranks.png", f"{model.name} on {name}"

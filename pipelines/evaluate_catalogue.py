@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from pipelines.stored_config import stored_config
 
 KS = (5, 10, 20)
 
@@ -82,11 +83,9 @@ def item_counts(model, schema, workdir: Path, name: str, batch_size: int):
     """How often training reads each item, or `None` where its data are gone."""
     from keras_recs.data import row_counts, tfrecord_dataset
 
-    config = workdir / "config.json"
-    if not config.exists():
-        return None
-    data = Path(json.loads(config.read_text(encoding="utf-8"))["data"])
-    if not any(data.glob("train-*")):
+    config = stored_config(workdir)
+    data = Path(config.get("data", ""))
+    if not config or not any(data.glob("train-*")):
         return None
     train = tfrecord_dataset(str(data / "train-*"), schema, batch_size, shuffle=False)
     counts = row_counts(train, schema)[schema[name].table_name]

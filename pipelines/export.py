@@ -18,6 +18,7 @@ from typing import Any
 from absl import flags, logging
 
 from pipelines.run_program import run_program
+from pipelines.stored_config import excludes_seen
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the version folders.")
@@ -27,7 +28,10 @@ VERSION = flags.DEFINE_integer(
 DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")
 TOP_K = flags.DEFINE_integer("top_k", 10, "Items that a sequence model recommends.", 1)
 EXCLUDE_SEEN = flags.DEFINE_bool(
-    "exclude_seen", True, "Never recommend an item of the request's history."
+    "exclude_seen",
+    None,
+    "Never recommend an item of the request's history. Default: as the run was "
+    "validated.",
 )
 flags.mark_flags_as_required(["workdir", "export_dir"])
 
@@ -95,7 +99,7 @@ def main(_) -> None:
         VERSION.value,
         DATA.value,
         top_k=TOP_K.value,
-        exclude_seen=EXCLUDE_SEEN.value,
+        exclude_seen=excludes_seen(Path(WORKDIR.value), EXCLUDE_SEEN.value),
     )
     manifest = json.loads((path / "manifest.json").read_text())
     parity = manifest["parity"]

@@ -16,10 +16,10 @@ are their time:
     zcat train_sessions.txt.gz | awk 'BEGIN {print "session,item,time"} \
         {for (i = 1; i <= NF; i++) print NR "," $i "," ++n}' > clicks.csv
 
-What was clicked may be clicked again: evaluate and export with --noexclude_seen. Only
-the last click of a session is tested, not each but the first. The settings are
-those of `diginetica gru4rec ce` in benchmarks/sequential/settings.py. For draws in the
-place of the softmax over all items: --set model_arguments.num_negatives=2048 --set
+What was clicked may be clicked again, so items of a session are candidates. Only the
+last click of a session is tested, not each but the first. The settings are those of
+`diginetica gru4rec ce` in benchmarks/sequential/settings.py. For draws in the place of
+the softmax over all items: --set model_arguments.num_negatives=2048 --set
 "loss={'name': 'BPRMax'}" --set session.num_negatives=2048 --set session.alpha=0.5
 """
 

@@ -128,15 +128,14 @@ def folder(tmp_path_factory):
     for name, config in configs.items():
         path = folder / f"{name}.json"
         used = str(ways) if name == "sasrec" else prepared
-        excludes = "--noexclude_seen" if name == "sasrec" else "--exclude_seen"
         path.write_text(json.dumps({"data": used, **config}))
         asked = f"--workdir={folder / name} --data={used}/test-*"
         commands += [
             f"train --config={path} --workdir={folder / name}",
-            f"evaluate {asked} {excludes}",
+            f"evaluate {asked}",
         ]
         if name != "pretrain":
-            export = f"--export_dir={folder}/export/{name} --top_k=3 {excludes}"
+            export = f"--export_dir={folder}/export/{name} --top_k=3"
             commands.append(f"export {asked} {export}")
     done = run_preloaded(
         "-c", PROGRAMS, json.dumps([command.split() for command in commands])
