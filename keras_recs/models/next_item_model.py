@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_recs.layers import ItemTable
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
-from keras_recs.layers.sequence.places import Places
+from keras_recs.layers.sequence.places import rows_at
 from keras_recs.losses import CandidateBinaryCrossentropy, catalogue_cross_entropy
 from keras_recs.losses.candidate_loss import CandidateLoss
 from keras_recs.register import register
@@ -304,7 +304,7 @@ class NextItemModel(keras.Model):
         if self.item_biases is not None:
             biases = self.item_biases.whole(self.first_row)[:, 0]
         weights = is_there / ops.maximum(ops.sum(is_there), 1.0)
-        states, targets, weights = _with_target(is_there, states, targets, weights)
+        states, targets, weights = rows_at(is_there, states, targets, weights)
         losses = catalogue_cross_entropy(
             states,
             table,
@@ -318,7 +318,7 @@ class NextItemModel(keras.Model):
     def _over_candidates(self, states, targets, is_there, y):
         names = [key for key in ("negatives", *OF_NEGATIVES) if key in y]
         _check_negatives(y, "(batch, places, n)", 3)
-        states, targets, is_there, *given = _with_target(
+        states, targets, is_there, *given = rows_at(
             is_there, states, targets, is_there, *(y[key] for key in names)
         )
         given = dict(zip(names, given))
@@ -443,14 +443,3 @@ def _states_at(states, places):
     starts = ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
     flat = ops.reshape(states, (-1, states.shape[-1]))  # (B T, D)
     return ops.take(flat, starts + ops.cast(places, "int32"), axis=0)
-
-
-def _with_target(is_there, *arrays):
-    """The places of `(B, T, …)` one after the other; on TensorFlow those with a target.
-
-    Elsewhere all: XLA wants shapes that it knows.
-    """
-    if keras.backend.backend() == "tensorflow":
-        places = Places(is_there > 0)
-        return [places.rows(array) for array in arrays]
-    return [ops.reshape(array, (-1, *array.shape[2:])) for array in arrays]

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_recs.layers import ItemAttributes, ItemTable
+from keras_recs.layers.sequence.places import rows_at
 from keras_recs.register import register
 
 FORMS = ("paper", "authors")
@@ -136,12 +137,13 @@ class S3RecPretraining(keras.Model):
         aap, mip, masked_attributes, sp = self.projections
         targets = y["masked_items"]
         is_masked = ops.cast(targets >= self.first_row, "float32")  # (B, T)
-        asked = states if self.form == "authors" else self.item_table(rows)
         is_seen = ops.cast(rows >= self.first_row, "float32")
-        state = mip(states)  # (B, T, D)
+        is_at, state, masked, negatives = rows_at(
+            is_masked, is_masked, states, targets, y["negatives"]
+        )
+        state = mip(state)  # (N, D)
         right, wrong = (
-            _products(state, self.item_table(items))  # (B, T)
-            for items in (targets, y["negatives"])
+            _products(state, self.item_table(items)) for items in (masked, negatives)
         )
         parts = [y["masked_segment"], y["segment"], y["other_segment"]]
         segments = ops.concatenate(parts, axis=0)  # (3 B, T)
@@ -156,23 +158,36 @@ class S3RecPretraining(keras.Model):
             _products(context, own), _products(context, other)
         )
         return {
-            "aap": self._attribute_loss(aap(asked), rows, is_seen),
-            "mip": ops.sum(is_masked * self._pair_loss(right, wrong)),
-            "map": self._attribute_loss(masked_attributes(states), targets, is_masked),
+            "aap": self._attribute_loss(
+                aap, states if self.form == "authors" else None, rows, is_seen
+            ),
+            "mip": ops.sum(is_at * self._pair_loss(right, wrong)),
+            "map": self._attribute_loss(masked_attributes, states, targets, is_masked),
             "sp": ops.sum(has_segment * segment_losses),
         }
 
-    def _attribute_loss(self, asked, rows, counts):
-        """Binary cross-entropy of all attributes, where an item counts."""
+    def _attribute_loss(self, projection, states, rows, counts):
+        """Binary cross-entropy of all attributes, where an item counts.
+
+        Without `states` the vectors of the items are asked.
+        """
+        has_any = ops.cast(ops.any(self.attributes(rows) > 0, axis=-1), counts.dtype)
+        counts = counts * has_any  # (B, T)
+        if states is None:
+            counts, rows = rows_at(counts, counts, rows)
+            states = self.item_table(rows)
+        else:
+            counts, rows, states = rows_at(counts, counts, rows, states)
+        asked = projection(states)  # (N, D)
         vectors = ops.cast(self.attribute_vectors.whole(1), asked.dtype)  # (A, D)
-        logits = ops.matmul(asked, ops.transpose(vectors))  # (B, T, A)
+        logits = ops.matmul(asked, ops.transpose(vectors))  # (N, A)
         logits = ops.cast(logits, "float32")
-        own = self.attributes(rows)  # (B, T, max)
+        own = self.attributes(rows)  # (N, max)
         is_there = ops.cast(own > 0, "float32")
         # −log σ(z) of what is there is softplus(z) − z.
         positive = ops.take_along_axis(logits, ops.maximum(own - 1, 0), axis=-1)
         losses = ops.sum(ops.softplus(logits), -1) - ops.sum(positive * is_there, -1)
-        return ops.sum(losses * counts * ops.max(is_there, axis=-1))
+        return ops.sum(losses * counts)
 
     def _pair_loss(self, right, wrong):
         if self.form == "authors":
