@@ -7,12 +7,7 @@ def contrastive_batches(
     batch_size,
     alterations=None,
     partners=None,
-    name="items",
-    sampler=None,
-    num_negatives=1,
-    first_row=2,
-    drop_remainder=False,
-    seed=0,
+    **options,
 ):
     """Batches for a `ContrastiveItemModel`, of arrays alone: no TensorFlow is needed.
 
@@ -29,23 +24,19 @@ def contrastive_batches(
         partners: int `(V, K)`: by row the rows of items that share an attribute, such
             as `similar_items` gives; 0 where there are less. Defaults to `None`: no
             pairs.
-        name: string. The model's input. Defaults to `"items"`.
-        sampler: as in `next_item_batches`. Defaults to `None`.
-        num_negatives: int. Draws a place. Defaults to `1`.
-        first_row: int. First row that is an item. Defaults to `2`.
-        drop_remainder: bool. Leave the last, smaller batch out. Defaults to `False`.
-        seed: int. Of the order and the draws. Defaults to `0`.
+        **options: `name`, `sampler`, `lengths`, `stride` and all others of
+            `next_item_batches`, but for `columns`: a `ContrastiveItemModel` reads items
+            alone.
 
     Returns:
         `keras.utils.PyDataset` as that of `next_item_batches`, whose targets have
-        `"views"` `(B, 2, T)`, and with partners `"item_pairs"` `(B, 2)`, 0 where an
-        item has none.
+        `"views"` `(B, 2, max_length)`, and with partners `"item_pairs"` `(B, 2)`, 0
+        where an item has none.
 
     Raises:
-        TypeError: for items that are no integers, and for `HardNegatives`, which cannot
-            draw without a model.
-        ValueError: if no user has two items, for rows that the table cannot have, for
-            sizes that are not positive and for an empty list of alterations.
+        TypeError: for `columns`, options that `next_item_batches` does not have, and as
+            that.
+        ValueError: for an empty list of alterations, and as `next_item_batches`.
 
     Example:
     >>> batches = keras_recs.data.contrastive_batches([[2, 3, 4]], 3, 1)
@@ -56,16 +47,7 @@ def contrastive_batches(
     """
     from keras_recs.data.contrastive_sequences import ContrastiveSequences
 
+    sizes = {"max_length": max_length, "batch_size": batch_size}
     return ContrastiveSequences(
-        alterations,
-        partners,
-        name=name,
-        sampler=sampler,
-        num_negatives=num_negatives,
-        first_row=first_row,
-        sequences=sequences,
-        max_length=max_length,
-        batch_size=batch_size,
-        drop_remainder=drop_remainder,
-        seed=seed,
+        alterations, partners, sequences=sequences, **sizes, **options
     )

@@ -23,10 +23,16 @@ class ContrastiveSequences(NextItemSequences):
         **kwargs: of `NextItemSequences`.
 
     Raises:
+        TypeError: for columns.
         ValueError: for an empty list of alterations.
     """
 
     def __init__(self, alterations, partners, **kwargs):
+        if kwargs.get("columns") is not None:
+            raise TypeError(
+                "`columns` are not read: a ContrastiveItemModel has one input, the "
+                f"items. Received: columns of {sorted(kwargs['columns'])}"
+            )
         super().__init__(**kwargs)
         alterations = ALTERATIONS if alterations is None else alterations
         if not len(alterations):

@@ -11,10 +11,10 @@ class NextItemSequences(SequenceBatches):
     """Each place with the item that came next; see `next_item_batches`.
 
     Args:
-        name: string. The model's input.
-        sampler: sampler of negatives or `None`.
-        num_negatives: int.
-        first_row: int.
+        name: string. The model's input. Defaults to `"items"`.
+        sampler: sampler of negatives. Defaults to `None`.
+        num_negatives: int. Defaults to `1`.
+        first_row: int. Defaults to `2`.
         lengths: ints. Defaults to `None`.
         stride: int. Defaults to `None`.
         shared: bool. Defaults to `False`.
@@ -30,10 +30,10 @@ class NextItemSequences(SequenceBatches):
 
     def __init__(
         self,
-        name,
-        sampler,
-        num_negatives,
-        first_row,
+        name="items",
+        sampler=None,
+        num_negatives=1,
+        first_row=2,
         lengths=None,
         stride=None,
         shared=False,

@@ -17,8 +17,8 @@ class SequenceBatches(keras.utils.PyDataset):
             Users with less than two items are left out.
         max_length: int. T.
         batch_size: int. Examples a batch.
-        drop_remainder: bool. Leave the last, smaller batch out.
-        seed: int. Of the order and the draws.
+        drop_remainder: bool. Leave the last, smaller batch out. Defaults to `False`.
+        seed: int. Of the order and the draws. Defaults to `0`.
         columns: dict of input name to a list of int arrays that stand beside
             `sequences`, or `None`.
         sampler: sampler of negatives, or `None`.
@@ -39,8 +39,8 @@ class SequenceBatches(keras.utils.PyDataset):
         sequences,
         max_length,
         batch_size,
-        drop_remainder,
-        seed,
+        drop_remainder=False,
+        seed=0,
         columns=None,
         sampler=None,
         first_row=2,

@@ -6,8 +6,9 @@ from keras import ops
 
 from keras_recs.layers import ItemTable, PositionEmbedding, TransformerBlock
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
-from keras_recs.models.build_inputs import build_inputs
 from keras_recs.models.contrastive_item_model import ContrastiveItemModel
+from keras_recs.models.event_inputs import event_inputs
+from keras_recs.models.item_events import ItemEvents
 from keras_recs.models.item_sequence import item_sequence
 from keras_recs.models.next_item_model import NextItemModel
 from keras_recs.models.s3_rec_pretraining import S3RecPretraining
@@ -80,7 +81,7 @@ def s3rec(
     sizes = schema.tables[feature.table_name]
     first_row = 1 + sizes.num_oov
     attributes = _checked(attributes, stage, sizes.num_rows, first_row)
-    inputs = {feature.name: build_inputs(schema)[feature.name]}
+    inputs = event_inputs(schema, feature, ItemEvents.of(items))
     rows = inputs[feature.name]  # (B, T)
     mask = ops.not_equal(rows, 0)
     # === Embed ===

@@ -149,6 +149,41 @@ def test_views_and_pairs():
     assert (0, 0) in seen and {(4, 24), (4, 44)} <= seen
 
 
+def test_options_of_next_items():
+    """The batches of `next_item_batches`, and views of the same windows."""
+    options = {
+        "sampler": UniformSampler(20),
+        "num_negatives": 3,
+        "lengths": (2,),
+        "stride": 3,
+        "correct": True,
+        "negative_weights": lambda users, targets, negatives: 1.0 + negatives % 2,
+        "with_seen": True,
+        "seed": 5,
+    }
+    alterations = [lambda rows, rng: rows]
+    batches = contrastive_batches(SEQUENCES, T, 2, alterations, **options)
+    plain = next_item_batches(SEQUENCES, T, 2, **options)
+    assert batches.num_batches == plain.num_batches > 2
+    shapes = set()
+    for number in range(plain.num_batches):
+        (x, y), (plain_x, plain_y) = batches[number], plain[number]
+        np.testing.assert_array_equal(x["items"], plain_x["items"])
+        shapes.add(x["items"].shape[1])
+        views = y.pop("views")
+        assert views.shape[1:] == (2, T) and y.keys() == plain_y.keys()
+        for key in plain_y:
+            np.testing.assert_array_equal(y[key], plain_y[key])
+        targets = y["next_item"]
+        last = views[:, 0, T - targets.shape[1] :]  # the first event is no target
+        np.testing.assert_array_equal(last[targets > 0], targets[targets > 0])
+    assert shapes == {2, T}
+    with pytest.raises(TypeError, match=r"`columns` are not read.*\['gap'\]"):
+        contrastive_batches(SEQUENCES, T, 4, columns={"gap": SEQUENCES})
+    with pytest.raises(TypeError, match="strides"):
+        contrastive_batches(SEQUENCES, T, 4, strides=3)
+
+
 def test_default_views():
     _, y = contrastive_batches(SEQUENCES, T, 4)[0]
     assert "item_pairs" not in y and (y["views"][:, :, -1] > 0).all()
