@@ -69,7 +69,8 @@ def array_dataset(
     columns = raw_columns(data, schema)
     num_rows = len(next(iter(columns.values())))
     to_batch = tf.function(
-        training_batch(schema, with_group=with_group, down_sampling=down_sampling)
+        training_batch(schema, with_group=with_group, down_sampling=down_sampling),
+        autograph=False,
     )
     if down_sampling is not None:
         decides = down_sampling.column(schema)
@@ -96,8 +97,11 @@ def array_dataset(
     if shuffle:
         rows = rows.shuffle(max(num_rows, 1), seed=seed)
     rows = rows.batch(batch_size, drop_remainder=drop_remainder)
+    take = tf.autograph.experimental.do_not_convert(
+        lambda index: tf.nest.map_structure(lambda t: tf.gather(t, index), whole)
+    )
     dataset = rows.map(
-        lambda index: tf.nest.map_structure(lambda t: tf.gather(t, index), whole),
+        take,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )

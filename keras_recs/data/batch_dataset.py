@@ -60,12 +60,15 @@ def batch_dataset(batches: SequenceBatches):
     types = [spec.dtype for spec in specs]
     lock = threading.Lock()
 
-    @tf.autograph.experimental.do_not_convert
+    plain = tf.autograph.experimental.do_not_convert
+
+    @plain
     def make(epoch, number):
         with lock:  # a data set that is left may still be at work
             batches.epoch = int(epoch)
             return tf.nest.flatten(batches[int(number)])
 
+    @plain
     def to_batch(epoch, number):
         arrays = tf.numpy_function(make, [epoch, number], types, stateful=False)
         for array, spec in zip(arrays, specs, strict=True):
@@ -77,7 +80,7 @@ def batch_dataset(batches: SequenceBatches):
     ).take(1)
     numbers = tf.data.Dataset.range(num_batches)
     dataset = epochs.flat_map(
-        lambda epoch: numbers.map(lambda number: (epoch, number))
+        plain(lambda epoch: numbers.map(lambda number: (epoch, number)))
     ).map(to_batch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
     return dataset.prefetch(4)

@@ -92,6 +92,7 @@ def _replacement(schema, chances, seed):
     tables = {feature.name: feature.table_name for feature in schema.id_features}
     num_oov = {name: schema.tables[tables[name]].num_oov for name in chances}
 
+    @tf.autograph.experimental.do_not_convert
     def replace(batch, seeds):
         inputs, *rest = batch
         inputs = dict(inputs)

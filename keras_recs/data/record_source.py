@@ -121,8 +121,11 @@ class RecordSource:
 
     def batch_function(self) -> Callable:
         """Function of serialized records `(B,)`, which returns a training batch."""
+        import tensorflow as tf
+
         to_batch = training_batch(self.schema)
 
+        @tf.autograph.experimental.do_not_convert
         def parse(records):
             return to_batch(parse_examples(records, self.schema, features_only=False))
 
@@ -168,6 +171,7 @@ class RecordSource:
         if not self.shuffle:
             return blocks
 
+        @tf.autograph.experimental.do_not_convert
         def permuted(place, records):
             seed = tf.random.experimental.stateless_fold_in(
                 tf.stack([tf.constant(self.seed, tf.int64), epoch]), number

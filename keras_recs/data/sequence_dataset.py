@@ -142,16 +142,17 @@ def sequence_dataset(
         told = {name: tf.where(hidden, 0, values) for name, values in told.items()}
         return {feature.name: rows, **told}, y
 
+    plain = tf.autograph.experimental.do_not_convert
     if mask_row is not None:
         mask = history_masks(length, mask_row, mask_rate, max_masked, last_rate)
     if mask_row is not None or negatives is not None:
         draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
         dataset = tf.data.Dataset.zip(dataset, draws.batch(2))
     else:
-        dataset = dataset.map(lambda *batch: (batch,))
+        dataset = dataset.map(plain(lambda *batch: (batch,)))
     to_batch = shifted if mask_row is None else masked
     dataset = dataset.map(
-        to_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        plain(to_batch), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
     return dataset.prefetch(4)
 

@@ -119,10 +119,12 @@ def tfrecord_dataset(
             tf.constant([file.num_records for file in counted], tf.int64),
         )
     )
-    read_file = _reader(schema, down_sampling)
+    # What AutoGraph is told to leave alone costs a process two seconds less.
+    plain = tf.autograph.experimental.do_not_convert
+    read_file = plain(_reader(schema, down_sampling))
     if down_sampling is not None:
         kept = dataset.flat_map(read_file)
-        sizes = kept.map(lambda block: tf.size(block, tf.int64))
+        sizes = kept.map(plain(lambda block: tf.size(block, tf.int64)))
         num_records = int(sizes.reduce(tf.constant(0, tf.int64), tf.add))
     if shuffle:
         dataset = dataset.shuffle(len(counted), seed=seed)
@@ -145,7 +147,7 @@ def tfrecord_dataset(
         schema, with_group=with_group, down_sampling=down_sampling
     )
     dataset = dataset.map(
-        lambda records: to_batch(parse_examples(records, schema, features_only=False)),
+        plain(lambda r: to_batch(parse_examples(r, schema, features_only=False))),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )

@@ -71,7 +71,9 @@ def _predictor(model: keras.Model):
     if model not in _PREDICTORS:
         own: Any = weakref.proxy(model)  # else the function would keep it alive
         _PREDICTORS[model] = tf.function(
-            lambda inputs: own(inputs, training=False), reduce_retracing=True
+            lambda inputs: own(inputs, training=False),
+            reduce_retracing=True,
+            autograph=False,
         )
     return _PREDICTORS[model]
 

@@ -25,7 +25,7 @@ def make_train_function(model: keras.Model) -> None:
         return
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)  # as Keras's own
     def train_function(batches) -> dict[str, Any]:
         logs = strategy.run(model.train_step, args=(next(batches),))
         return tf.nest.map_structure(

@@ -47,7 +47,9 @@ class TaskCosines(keras.callbacks.Callback):
         import tensorflow as tf
 
         if self._function is None:
-            self._function = tf.function(self._cosines, reduce_retracing=True)
+            self._function = tf.function(
+                self._cosines, reduce_retracing=True, autograph=False
+            )
         found = [
             self._function(*batch[:3]).numpy()
             for batch in self.dataset.take(self.num_batches)

@@ -74,7 +74,7 @@ def chunk_function(
 
     late = model.non_trainable_variables
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(batch, place):
         with (
             one_replica(strategy),
@@ -88,7 +88,7 @@ def chunk_function(
             sums.add()
         return tf.constant(0)
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_chunk(path, compression, first, num_records, steps, number, epoch, limit):
         done = progress.done(epoch, number)
         records = source.records(
