@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 # Else every process would compile what it imports anew, TensorFlow for 17 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The files with a mark alone: to read all others takes half a minute.
+marked = $(shell grep -rlE --include='test_*.py' 'mark\.($(1))\b' tests)
+
 .PHONY: install environments quickstart test test-floor test-backends test-peers lint \
 	benchmark benchmark-embeddings benchmark-ranking
 
@@ -27,9 +30,11 @@ environments: install $(VENV)-floor/.installed $(VENV)-backends/.installed
 quickstart: install
 	$(BIN)/python -m pipelines.quickstart --data=$(DATA) --data_dir='$(DATA_DIR)'
 
-# Two processes, each with whole files of tests; other backends have a target of their own.
+# Three processes for two cores, each with whole files of tests in the order of
+# tests/conftest.py: clusters of processes wait for one another half of the time. Other
+# backends have a target of their own.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not backends'
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not backends'
 
 lint: install
 	$(BIN)/python -m ruff check .
@@ -38,7 +43,7 @@ lint: install
 
 # The oldest supported TensorFlow, which is also the one that tensorflow-io works with.
 test-floor: $(VENV)-floor/.installed
-	$(VENV)-floor/bin/python -m pytest -m 'io or smoke'
+	$(VENV)-floor/bin/python -m pytest -m 'io or smoke' $(call marked,io|smoke)
 
 $(VENV)-floor/.installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)-floor
@@ -48,7 +53,7 @@ $(VENV)-floor/.installed: setup.cfg setup.py
 
 # The same tables and optimizers on JAX and PyTorch, in an environment without TensorFlow.
 test-backends: install $(VENV)-backends/.installed
-	$(BIN)/python -m pytest -m backends
+	$(BIN)/python -m pytest -m backends $(call marked,backends)
 
 $(VENV)-backends/.installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)-backends

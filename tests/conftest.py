@@ -1,5 +1,6 @@
 """Settings and files that all tests share."""
 
+import collections
 import gc
 import os
 import sys
@@ -15,10 +16,12 @@ def pytest_collection_modifyitems(config, items):
     """Leaves out what takes minutes unless `-m` asks for it.
 
     Files with tests that start processes come first: they take longest, and with
-    several pytest processes the last file should be a short one.
+    several pytest processes the last file should be a short one. The others are in the
+    order of how many tests they have.
     """
     slow = {i.path for i in items if i.get_closest_marker("distributed")}
-    items.sort(key=lambda item: item.path not in slow)
+    counts = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in slow, -counts[item.path], item.path))
     if "large" in (config.option.markexpr or ""):
         return
     large = [item for item in items if item.get_closest_marker("large")]
