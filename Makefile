@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Else every process would compile what it imports anew, TensorFlow for 17 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The files with a mark alone: to read all others takes half a minute.
+# The files with a mark alone. `make test` reads the others, with the newest TensorFlow.
 marked = $(shell grep -rlE --include='test_*.py' 'mark\.($(1))\b' tests)
 
 .PHONY: install environments quickstart test test-floor test-backends test-peers lint \
@@ -30,11 +30,10 @@ environments: install $(VENV)-floor/.installed $(VENV)-backends/.installed
 quickstart: install
 	$(BIN)/python -m pipelines.quickstart --data=$(DATA) --data_dir='$(DATA_DIR)'
 
-# Three processes for two cores, each with whole files of tests in the order of
-# tests/conftest.py: clusters of processes wait for one another half of the time. Other
+# Two processes, each with whole files of tests in the order of tests/conftest.py; other
 # backends have a target of their own.
 test: install
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not backends'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not backends'
 
 lint: install
 	$(BIN)/python -m ruff check .

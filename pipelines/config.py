@@ -62,8 +62,9 @@ class Config:
             among the items that are not in the user's training history, in the place
             of any.
         exclude_seen: bool. Of a model of sequences: whether items of a history are no
-            candidates when epochs are compared. `False` where users come back to items,
-            as in sessions.
+            candidates when epochs are compared, in `pipelines.evaluate` and in an
+            export, unless their flag says otherwise. `False` where users come back to
+            items, as in sessions.
         attributes: of a model that reads attributes of items, such as `s3rec` before
             the fine-tuning: where they are, as `keras_recs.data.item_attributes` takes
             it: `{"files": "items.csv", "columns": ["brand", "category"]}`; with

@@ -34,9 +34,9 @@ from pathlib import Path
 from absl import flags
 
 from pipelines.evaluate_catalogue import evaluate_catalogue
+from pipelines.excludes_seen import excludes_seen
 from pipelines.importance import importance_table, measure_importance
 from pipelines.run_program import run_program
-from pipelines.stored_config import excludes_seen
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 DATA = flags.DEFINE_multi_string("data", None, "TFRecord files or a pattern.")

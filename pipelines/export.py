@@ -17,8 +17,8 @@ from typing import Any
 
 from absl import flags, logging
 
+from pipelines.excludes_seen import excludes_seen
 from pipelines.run_program import run_program
-from pipelines.stored_config import excludes_seen
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of pipelines.train.")
 EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the version folders.")

@@ -9,10 +9,3 @@ def stored_config(workdir: Path) -> dict[str, Any]:
     """The arguments of `Config` of a run, or nothing of a folder without them."""
     path = workdir / "config.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def excludes_seen(workdir: Path, flag: bool | None) -> bool:
-    """Whether items of a history are no candidates: as asked for, or as trained."""
-    if flag is not None:
-        return flag
-    return stored_config(workdir).get("exclude_seen", True)

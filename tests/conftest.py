@@ -15,19 +15,25 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 def pytest_collection_modifyitems(config, items):
     """Leaves out what takes minutes unless `-m` asks for it.
 
-    Files with tests that start processes come first: they take longest, and with
-    several pytest processes the last file should be a short one. The others are in the
-    order of how many tests they have.
+    Files whose tests start processes take longest, and half of that time these wait
+    for one another: they are spread over the first three quarters, so that another
+    pytest process is at files that compute, and the last files are short. The others
+    are in the order of how many tests they have, most first.
     """
-    slow = {i.path for i in items if i.get_closest_marker("distributed")}
+    if "large" not in (config.option.markexpr or ""):
+        large = [item for item in items if item.get_closest_marker("large")]
+        if large:
+            config.hook.pytest_deselected(items=large)
+            items[:] = [item for item in items if not item.get_closest_marker("large")]
     counts = collections.Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path not in slow, -counts[item.path], item.path))
-    if "large" in (config.option.markexpr or ""):
-        return
-    large = [item for item in items if item.get_closest_marker("large")]
-    if large:
-        config.hook.pytest_deselected(items=large)
-        items[:] = [item for item in items if item not in large]
+    files = sorted(counts, key=lambda path: (-counts[path], path))
+    waiting = {i.path for i in items if i.get_closest_marker("distributed")}
+    others = [path for path in files if path not in waiting]
+    places = {path: float(place) for place, path in enumerate(others)}
+    apart = 0.75 * len(others) / max(len(waiting), 1)
+    for number, path in enumerate(path for path in files if path in waiting):
+        places[path] = number * apart - 0.5
+    items.sort(key=lambda item: places[item.path])
 
 
 def pytest_collection_finish():

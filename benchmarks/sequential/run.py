@@ -357,11 +357,12 @@ class Run:
             self.query_model, self.test.history, self.setting.max_length
         )
         vectors, biases = self.model.item_vectors()
+        train = _of(self.train, users)
         ranks = catalogue_ranks(
-            queries[users], vectors, test.items, biases, _of(self.train, users)
+            queries[users], vectors, test.items, biases, train, ties="optimistic"
         )
-        kept = self.data.num_items - self.train.lengths[users]
-        return expected_metrics((ranks - 1) / kept)
+        known = np.array([len(np.unique(train[user])) for user in range(len(train))])
+        return expected_metrics((ranks - 1) / (self.data.num_items - known))
 
     def catalogue(self, part: Part):
         """Metrics over all items but those seen."""

@@ -26,7 +26,7 @@ def contrastive_batches(
             pairs.
         **options: `name`, `sampler`, `lengths`, `stride` and all others of
             `next_item_batches`, but for `columns`: a `ContrastiveItemModel` reads items
-            alone.
+            alone. With `lengths` the views are as long as ever.
 
     Returns:
         `keras.utils.PyDataset` as that of `next_item_batches`, whose targets have

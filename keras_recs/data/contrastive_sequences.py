@@ -28,7 +28,7 @@ class ContrastiveSequences(NextItemSequences):
     """
 
     def __init__(self, alterations, partners, **kwargs):
-        if kwargs.get("columns") is not None:
+        if kwargs.get("columns"):
             raise TypeError(
                 "`columns` are not read: a ContrastiveItemModel has one input, the "
                 f"items. Received: columns of {sorted(kwargs['columns'])}"

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_recs.layers import ItemTable
 from keras_recs.layers.embedding.renewed_initializer import renewed_initializer
-from keras_recs.layers.sequence.places import rows_at
+from keras_recs.layers.sequence.rows_at import rows_at
 from keras_recs.losses import CandidateBinaryCrossentropy, catalogue_cross_entropy
 from keras_recs.losses.candidate_loss import CandidateLoss
 from keras_recs.register import register

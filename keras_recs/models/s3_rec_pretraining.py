@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_recs.layers import ItemAttributes, ItemTable
-from keras_recs.layers.sequence.places import rows_at
+from keras_recs.layers.sequence.rows_at import rows_at
 from keras_recs.register import register
 
 FORMS = ("paper", "authors")

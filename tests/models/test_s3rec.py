@@ -332,3 +332,31 @@ def test_bad_input():
         layer.set_table(np.zeros((2, 2), "int64"))
     with pytest.raises(ValueError, match=r"`table` must be integers.*float32"):
         layer.set_table(ATTRIBUTES.astype("float32"))
+
+
+@pytest.mark.parametrize("form", ["paper", "authors"])
+def test_places_that_do_not_count_add_nothing(form, monkeypatch):
+    """TensorFlow leaves them out; elsewhere they are there and weigh nothing."""
+    model = make("pretrain", objective={"form": form})
+    x, y = batch_of()
+    states = model(x)["states"]
+    kept = model.objectives(x, y, states)
+    monkeypatch.setattr(
+        "keras_recs.models.s3_rec_pretraining.rows_at",
+        lambda _, *arrays: [
+            keras.ops.reshape(array, (-1, *array.shape[2:])) for array in arrays
+        ],
+    )
+    for name, value in model.objectives(x, y, states).items():
+        assert float(value) != 0
+        np.testing.assert_allclose(float(kept[name]), float(value), rtol=1e-5)
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune", "joint"])
+def test_less_padding_changes_nothing(stage):
+    model = make(stage)
+    rows = np.array([[0, 0, 3, 7, 4], [0, 0, 0, 5, 2]], "int32")
+    assert rows.shape[1] == T
+    np.testing.assert_allclose(
+        states_of(model, rows[:, 2:]), states_of(model, rows)[:, 2:], atol=1e-5
+    )
