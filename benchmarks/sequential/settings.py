@@ -88,6 +88,20 @@ def _movielens(**others) -> Setting:
     )
 
 
+def _movielens_bce(dim, num_negatives, dropout=None, **others) -> Setting:
+    """Unseen negatives, chosen by the authors' protocol."""
+    arguments = {"embedding_dim": dim, "num_negatives": num_negatives}
+    if dropout is not None:
+        arguments["dropout"] = dropout
+    return _movielens(
+        arguments=arguments,
+        loss="bce",
+        unseen_negatives=True,
+        selection="authors",
+        **others,
+    )
+
+
 def _beauty(**others) -> Setting:
     return Setting(
         **{
@@ -149,43 +163,19 @@ def _s3rec(**others) -> Setting:
 
 SETTINGS = {
     # As the authors' code: one unseen negative, 50 wide.
-    "ml-1m sasrec bce": _movielens(
-        arguments={"embedding_dim": 50, "num_negatives": 1},
-        loss="bce",
-        unseen_negatives=True,
-        patience=25,
-        selection="authors",
+    "ml-1m sasrec bce": _movielens_bce(50, 1, patience=25),
+    "ml-1m sasrec bce annealed": _movielens_bce(
+        50, 1, anneals=True, epochs=300, patience=25
     ),
-    "ml-1m sasrec bce annealed": _movielens(
-        arguments={"embedding_dim": 50, "num_negatives": 1},
-        loss="bce",
-        unseen_negatives=True,
-        anneals=True,
-        epochs=300,
-        patience=25,
-        selection="authors",
+    "ml-1m sasrec bce 16 annealed": _movielens_bce(
+        64, 16, anneals=True, epochs=300, patience=30
     ),
-    "ml-1m sasrec bce 16 annealed": _movielens(
-        arguments={"embedding_dim": 64, "num_negatives": 16},
-        loss="bce",
-        unseen_negatives=True,
-        anneals=True,
-        epochs=300,
-        patience=30,
-        selection="authors",
+    "ml-1m sasrec bce 16 128 annealed": _movielens_bce(
+        128, 16, dropout=0.3, anneals=True, epochs=200, patience=20
     ),
     "ml-1m gsasrec annealed": _movielens(
         arguments={"embedding_dim": 128, "num_negatives": 256, "dropout": 0.3},
         loss="gbce",
-        anneals=True,
-        epochs=200,
-        patience=20,
-        selection="authors",
-    ),
-    "ml-1m sasrec bce 16 128 annealed": _movielens(
-        arguments={"embedding_dim": 128, "num_negatives": 16, "dropout": 0.3},
-        loss="bce",
-        unseen_negatives=True,
         anneals=True,
         epochs=200,
         patience=20,

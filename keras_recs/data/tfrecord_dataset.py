@@ -119,7 +119,7 @@ def tfrecord_dataset(
             tf.constant([file.num_records for file in counted], tf.int64),
         )
     )
-    # What AutoGraph is told to leave alone costs a process two seconds less.
+    # There is nothing for AutoGraph to do, and its first look takes seconds.
     plain = tf.autograph.experimental.do_not_convert
     read_file = plain(_reader(schema, down_sampling))
     if down_sampling is not None:
